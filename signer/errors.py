@@ -1,0 +1,27 @@
+"""Every refusal and every error of this room as JSON, and nothing of its inside with it."""
+
+import logging
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from thumbstack.refusal import Refused
+
+log = logging.getLogger("signer")
+
+
+def answer_in_json(app: Flask) -> None:
+    """Make `app` answer ``{"error": sentence, "code": code}`` with the right status, whatever goes wrong."""
+
+    @app.errorhandler(Refused)
+    def refused(refusal: Refused) -> tuple[Response, int]:
+        return jsonify(refusal.body()), refusal.status
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> tuple[Response, int]:
+        return jsonify(error=error.description, code=error.name.lower().replace(" ", "_")), error.code or 500
+
+    @app.errorhandler(Exception)
+    def unforeseen(error: Exception) -> tuple[Response, int]:
+        log.error("unforeseen", exc_info=error)
+        return jsonify(error="Something went wrong here; it is in our log.", code="internal_error"), 500

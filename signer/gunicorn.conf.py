@@ -1,0 +1,18 @@
+"""How gunicorn runs the signer."""
+
+# Pure computing in microseconds: one process a core is all that helps.
+worker_class = "gthread"
+workers = 2
+threads = 4
+timeout = 30
+graceful_timeout = 10
+keepalive = 75  # longer than nginx keeps an idle upstream connection, so that nginx is the one to close it
+forwarded_allow_ips = "*"  # only nginx reaches this port
+accesslog = "-"
+# One JSON line a request; the path without its query, which may hold a key.
+access_log_format = (
+    '{"time": "%(t)s", "room": "signer", "request_id": "%({x-request-id}i)s", '
+    '"method": "%(m)s", "path": "%(U)s", "status": %(s)s, "bytes": %(B)s, "microseconds": %(D)s}'
+)
+# Heartbeats of the workers; a read-only root file system has memory there.
+worker_tmp_dir = "/dev/shm"  # noqa: S108

@@ -1,0 +1,128 @@
+"""Picture URLs: signed for those who may ask, readable for those sizes that anybody may see."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from thumbstack.apps import Apps, Grant
+from thumbstack.options import MAX_SIDE, Options, read_options
+from thumbstack.picture_key import PictureKey
+from thumbstack.refusal import BadOptions, Forbidden, Missing, NoSuchPicture, Refused
+from thumbstack.signing import signed_path
+
+routes = Blueprint("urls", __name__)
+
+_MAX_WIDTHS = 20
+_READABLE = re.compile(r"(?P<options>.+)/u/(?P<picture>o/[^/]+/[^/]+/[^/]+)")
+# What a page may append to make a browser ask again; anything else in a query means nothing here.
+_VERSION = re.compile(r"[A-Za-z0-9._-]{1,32}")
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the routes work with."""
+
+    apps: Apps
+    security_key: str
+    presets: Mapping[str, str]
+    allowed_options: frozenset[str]
+    public_url: str | None
+
+
+def _room() -> Room:
+    room: Room = current_app.extensions["room"]
+    return room
+
+
+@routes.get("/healthz")
+def healthz() -> Response:
+    """The process answers."""
+    return jsonify(status="ok")
+
+
+@routes.post("/sign")
+def sign() -> Response:
+    """A signed URL of any variant of the caller's own pictures, and a srcset where widths are asked."""
+    fields = _fields()
+    grant = _grant(fields)
+    picture = PictureKey.parse(str(fields.get("key", "")))
+    if picture is None:
+        raise Missing("The picture key is missing or none: send key=o/<app>/<folder>/<file>")
+    if picture.app != grant.app:
+        raise Forbidden("This picture belongs to another app than the key.")
+    options = _options(fields)
+    answer = {"url": _url(picture, options)}
+    widths = _widths(fields.get("widths"))
+    if widths:
+        answer["srcset"] = ", ".join(f"{_url(picture, options.of_width(width))} {width}w" for width in widths)
+    return jsonify(answer)
+
+
+@routes.get("/t/<path:rest>")
+def readable(rest: str) -> Response:
+    """A variant that anybody may see, by its preset or its options; nginx fetches it by its signed path."""
+    match = _READABLE.fullmatch(rest)
+    picture = PictureKey.parse(match["picture"]) if match else None
+    if match is None or picture is None:
+        raise NoSuchPicture("No such picture: ask as /t/<preset>/u/<picture key>")
+    options = _room().presets.get(match["options"], match["options"])
+    if options not in _room().allowed_options:
+        raise Forbidden("This size is not public: use a preset or a signed URL.")
+    version = request.args.get("v", "")
+    query = f"?v={version}" if _VERSION.fullmatch(version) else ""
+    answer = Response(status=200)
+    answer.headers["X-Accel-Redirect"] = f"/_thumbor{signed_path(picture, options, _room().security_key)}{query}"
+    del answer.headers["Content-Type"]
+    return answer
+
+
+def _fields() -> Mapping[str, Any]:
+    """The fields of a JSON body or of a form."""
+    if request.is_json:
+        fields = request.get_json(silent=True)
+        if not isinstance(fields, dict):
+            raise Refused("The body is no JSON object.")
+        return fields
+    return request.form
+
+
+def _grant(fields: Mapping[str, Any]) -> Grant:
+    bearer = request.authorization.token if request.authorization and request.authorization.type == "bearer" else None
+    keys = (bearer, *(fields.get(name) for name in ("api_key", "private_api_key")))
+    grant = _room().apps.grant(str(key) for key in keys if key)
+    if grant is None or not grant.private:
+        raise Forbidden("Send the app's private API key as 'Authorization: Bearer ...'.")
+    return grant
+
+
+def _options(fields: Mapping[str, Any]) -> Options:
+    preset, options = fields.get("preset"), fields.get("options")
+    if preset and options:
+        raise BadOptions("Send a preset or options, not both.")
+    if not preset:
+        return read_options(str(options or ""))
+    if preset not in _room().presets:
+        raise BadOptions("There is no preset of that name.")
+    return read_options(_room().presets[preset])
+
+
+def _widths(value: object) -> list[int]:
+    """Widths as a JSON list or as ``320,640``, smallest first."""
+    if not value:
+        return []
+    parts = value if isinstance(value, list) else str(value).split(",")
+    try:
+        widths = sorted({int(part) for part in parts})
+    except (TypeError, ValueError):
+        raise BadOptions("The widths must be whole numbers, for example 320,640,1280") from None
+    if len(widths) > _MAX_WIDTHS or not all(0 < width <= MAX_SIDE for width in widths):
+        raise BadOptions(f"At most {_MAX_WIDTHS} widths, each from 1 to {MAX_SIDE} pixels.")
+    return widths
+
+
+def _url(picture: PictureKey, options: Options) -> str:
+    base = (_room().public_url or request.host_url).rstrip("/")
+    return base + signed_path(picture, str(options), _room().security_key)

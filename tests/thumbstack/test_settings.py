@@ -1,0 +1,70 @@
+"""What a missing or wrong variable does: the boot stops and names it, and no value is shown."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMPLETE = {
+    "uploader": {
+        "PICTURES_BUCKET": "pictures",
+        "RESULTS_BUCKET": "results",
+        "SECURITY_KEYS": "k" * 28,
+        "EDGE_CACHE": "/tmp/cache",  # noqa: S108 - never made
+        "TOMBSTONES": "/tmp/stones",  # noqa: S108 - never made
+    },
+    "signer": {"SECURITY_KEYS": "k" * 28},
+}
+
+
+def boot(room: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Import the room's application as gunicorn does."""
+    return subprocess.run(
+        [sys.executable, "-c", f"import {room}.wsgi"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("room", COMPLETE)
+def test_a_complete_environment_boots(room: str) -> None:
+    assert boot(room, COMPLETE[room]).returncode == 0
+
+
+@pytest.mark.parametrize(("room", "variable"), [(room, name) for room, all_ in COMPLETE.items() for name in all_])
+def test_a_missing_variable_is_named(room: str, variable: str) -> None:
+    environment = {name: value for name, value in COMPLETE[room].items() if name != variable}
+
+    done = boot(room, environment)
+
+    assert done.returncode != 0
+    assert done.stderr == f"{room}: {variable} is not set\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SECURITY_KEYS", "tooshort"),
+        ("API_KEYS", '[{"app": "shop"}]'),
+        ("API_KEYS", "tooshort"),
+        ("OPEN_APP", "No App"),
+    ],
+)
+def test_a_wrong_value_is_named_and_not_shown(variable: str, value: str) -> None:
+    done = boot("signer", {**COMPLETE["signer"], variable: value})
+
+    assert done.returncode != 0
+    assert done.stderr.startswith(f"signer: {variable} is wrong")
+    assert "tooshort" not in done.stderr
+
+
+def test_secrets_may_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "security_keys").write_text("k" * 28)
+
+    assert boot("signer", {"SECRETS_DIR": str(tmp_path)}).returncode == 0

@@ -1,0 +1,135 @@
+"""The two buckets: originals, which are the only truth, and results, which can be made again."""
+
+import base64
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from thumbstack.picture_key import PictureKey
+from thumbstack.picture_type import BY_EXTENSION
+from thumbstack.refusal import NoSuchPicture, StorageUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# S3's own limit for one DeleteObjects call.
+_DELETE_BATCH = 1000
+
+
+def s3_client(endpoint: str | None, region: str) -> "S3Client":
+    """An S3 client that gives up in seconds: a caller waits for it, and a thread of ours with him."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint or None,
+        region_name=region,
+        config=Config(
+            connect_timeout=2,
+            # The longest silence, not the longest transfer: a healthy S3 answers a 32 MiB put within it.
+            read_timeout=15,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            max_pool_connections=64,
+            signature_version="s3v4",
+            # The one form that a server on a laptop, AWS and the proxy in front of both understand.
+            s3={"addressing_style": "path"},
+        ),
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What S3 says, in our words; the cause stays attached for the log."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
+            raise NoSuchPicture("No such picture") from error
+        raise StorageUnavailable("The storage does not answer as it should: try again in a few seconds.") from error
+    except BotoCoreError as error:
+        raise StorageUnavailable("The storage cannot be reached just now: try again in a few seconds.") from error
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """Every call raises StorageUnavailable when S3 does not do its part."""
+
+    client: "S3Client"
+    pictures: str
+    results: str
+
+    def put_original(
+        self, picture: PictureKey, body: BinaryIO, sha256: bytes, content_type: str, metadata: dict[str, str]
+    ) -> None:
+        """Store an original whole or not at all, and never over another; S3 compares the checksum."""
+        with _translated():
+            self.client.put_object(
+                Bucket=self.pictures,
+                Key=str(picture),
+                Body=body,
+                ContentType=content_type,
+                Metadata=metadata,
+                ChecksumSHA256=base64.b64encode(sha256).decode(),
+                IfNoneMatch="*",
+            )
+
+    def originals(self, prefix: str) -> Iterator[PictureKey]:
+        """The keys of all originals under a prefix that ends in a slash, in the order of their names."""
+        return (picture for key in self._keys(self.pictures, prefix) if (picture := PictureKey.parse(key)))
+
+    def result_keys(self, prefix: str) -> Iterator[str]:
+        """The keys of all results under a prefix that ends in a slash."""
+        return self._keys(self.results, prefix)
+
+    def delete_originals(self, pictures: Iterable[PictureKey]) -> int:
+        """Delete originals; says how many."""
+        return self._delete(self.pictures, map(str, pictures))
+
+    def delete_results(self, keys: Iterable[str]) -> int:
+        """Delete results by their keys; says how many."""
+        return self._delete(self.results, keys)
+
+    def download_path(self, picture: PictureKey, seconds: int = 60) -> str:
+        """Path and query on the S3 endpoint under which an original can be fetched for some seconds."""
+        kind = BY_EXTENSION.get(picture.extension)
+        url = self.client.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self.pictures,
+                "Key": str(picture),
+                # Direct uploads may have been stored as octet-stream; a browser would save such a picture, not show it.
+                "ResponseContentType": kind.content_type if kind else "application/octet-stream",
+            },
+            ExpiresIn=seconds,
+        )
+        parts = urlsplit(url)
+        return f"{parts.path}?{parts.query}"
+
+    def check(self) -> None:
+        """Raise unless both buckets answer."""
+        with _translated():
+            for bucket in (self.pictures, self.results):
+                self.client.head_bucket(Bucket=bucket)
+
+    def _keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        with _translated():
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for item in page.get("Contents", ()):
+                    yield item["Key"]
+
+    def _delete(self, bucket: str, keys: Iterable[str]) -> int:
+        deleted, keys = 0, iter(keys)
+        while batch := list(islice(keys, _DELETE_BATCH)):
+            with _translated():
+                answer = self.client.delete_objects(
+                    Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+                )
+            if answer.get("Errors"):
+                raise StorageUnavailable("The storage did not delete everything: delete again.")
+            deleted += len(batch)
+        return deleted

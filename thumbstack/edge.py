@@ -1,0 +1,53 @@
+"""The edge cache of this node, seen from behind: how a picture that was deleted leaves it at once."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from thumbstack.picture_key import PictureKey
+from thumbstack.signing import readable_path, signed_path
+
+# What nginx folds the Accept header to; empty: neither.
+_FORMATS = ("", "webp", "avif")
+
+
+@dataclass(frozen=True)
+class Edge:
+    """nginx's cache folder (``levels=1:2``) and the tombstones that it looks at before it answers from the cache.
+
+    A tombstone is an empty file named like the picture key. It makes the deletion hold for every spelling of every
+    URL, and for a render that was under way and arrives in the cache later. The entries themselves are unlinked for the
+    disk's sake, as far as the results tell which URLs there were.
+    """
+
+    cache: Path
+    tombstones: Path
+    security_keys: Sequence[str]
+    presets: Mapping[str, str]
+
+    def bury(self, pictures: Iterable[PictureKey]) -> None:
+        """From here on no URL of these pictures is answered with a picture by this node."""
+        for picture in pictures:
+            stone = self.tombstones / str(picture)
+            stone.parent.mkdir(parents=True, exist_ok=True)
+            stone.touch()
+
+    def forget(self, picture: PictureKey, asked: Iterable[str]) -> int:
+        """Unlink the cached original and the cached variants of the given options; says how many entries there were."""
+        uris = {f"/{picture}"}
+        for options in asked:
+            uris.update(signed_path(picture, options, key) for key in self.security_keys)
+            uris.add(readable_path(picture, options))
+            uris.update(readable_path(picture, name) for name, named in self.presets.items() if named == options)
+        return sum(self._unlink(f"{format_}|{uri}|") for format_, uri in product(_FORMATS, uris))
+
+    def _unlink(self, cache_key: str) -> bool:
+        """Remove the file of an entry: nginx names it by the MD5 of the cache key, and takes its absence for a miss."""
+        name = hashlib.md5(cache_key.encode(), usedforsecurity=False).hexdigest()
+        try:
+            (self.cache / name[-1] / name[-3:-1] / name).unlink()
+        except FileNotFoundError:
+            return False
+        return True

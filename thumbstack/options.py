@@ -1,0 +1,59 @@
+"""Thumbor's option strings: what stands between the signature and the picture key of a URL.
+
+The grammar is Thumbor 7's (``thumbor/url.py``), without ``meta``, ``debug`` and ``unsafe``, and with bounds.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from thumbstack.refusal import BadOptions
+
+# Four times a full-HD screen's width is the most that a page can show; more only costs memory (about 4 bytes a pixel).
+MAX_SIDE = 4096
+_MAX_LENGTH = 500
+_FILTER = r"[a-z_]+\([A-Za-z0-9_.,/ #-]*\)"
+_GRAMMAR = re.compile(
+    r"(?P<before>(?:trim(?::(?:top-left|bottom-right))?(?::\d{1,3})?/)?"
+    r"(?:\d{1,5}x\d{1,5}:\d{1,5}x\d{1,5}/)?"
+    r"(?:(?:adaptive-)?(?:full-)?fit-in/)?)"
+    r"(?:(?P<flip_x>-?)(?P<width>\d{0,5})x(?P<flip_y>-?)(?P<height>\d{0,5})/)?"
+    r"(?P<after>(?:(?:left|right|center)/)?(?:(?:top|bottom|middle)/)?(?:smart/)?"
+    rf"(?:filters:{_FILTER}(?::{_FILTER})*/)?)"
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """A checked option string. Width and height in pixels; 0: in proportion, or not asked."""
+
+    before: str
+    width: int
+    height: int
+    after: str
+    flip_x: str = ""
+    flip_y: str = ""
+    sized: bool = True
+
+    def of_width(self, width: int) -> Self:
+        """The same variant at another width; a height that was asked keeps its proportion."""
+        height = round(self.height * width / self.width) if self.width and self.height else 0
+        return replace(self, width=width, height=height, sized=True)
+
+    def __str__(self) -> str:
+        size = f"{self.flip_x}{self.width}x{self.flip_y}{self.height}/" if self.sized else ""
+        return f"{self.before}{size}{self.after}".rstrip("/")
+
+
+def read_options(text: str) -> Options:
+    """Check an option string such as ``fit-in/400x400/filters:quality(90)``; raises BadOptions with what is wrong."""
+    if len(text) > _MAX_LENGTH:
+        raise BadOptions(f"The options are longer than {_MAX_LENGTH} characters.")
+    match = _GRAMMAR.fullmatch(f"{text}/" if text else "")
+    if match is None:
+        raise BadOptions("These are no Thumbor options, for example: fit-in/400x400/filters:quality(90)")
+    sized = match["width"] is not None
+    width, height = (int(match[side] or 0) for side in ("width", "height"))
+    if max(width, height) > MAX_SIDE:
+        raise BadOptions(f"No side may be longer than {MAX_SIDE} pixels.")
+    return Options(match["before"], width, height, match["after"], match["flip_x"] or "", match["flip_y"] or "", sized)

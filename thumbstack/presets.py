@@ -1,0 +1,25 @@
+"""Presets: names for Thumbor option strings."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from thumbstack.options import read_options
+from thumbstack.refusal import BadOptions
+
+SHIPPED = Path(__file__).with_name("presets.toml")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+
+
+def read_presets(path: Path = SHIPPED) -> Mapping[str, str]:
+    """Read ``name = "options"`` lines of TOML; a ValueError names what is wrong with which preset."""
+    presets = tomllib.loads(path.read_text())
+    for name, options in presets.items():
+        if not _NAME.fullmatch(name) or not isinstance(options, str):
+            raise ValueError(f"{path.name}: {name!r} must be a name of letters and digits with an option string")
+        try:
+            read_options(options)
+        except BadOptions as refusal:
+            raise ValueError(f"{path.name}: preset {name}: {refusal.sentence}") from refusal
+    return presets

@@ -1,0 +1,81 @@
+"""What a caller is told when the answer is no: a status, a code for programs, a sentence for people."""
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
+    """A request that is not done, and nothing of it is.
+
+    The sentence says what to change. It never holds a key, a bucket name or what the caller sent as a secret.
+    """
+
+    status = 400
+    code = "bad_request"
+    retry_after_seconds: int | None = None
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+    def body(self) -> dict[str, str]:
+        """The JSON body of the answer."""
+        return {"error": self.sentence, "code": self.code}
+
+
+class Missing(Refused):
+    """A field that the request needs is not there."""
+
+    code = "missing_input"
+
+
+class BadOptions(Refused):
+    """Options that Thumbor does not know, or that ask for too much."""
+
+    code = "bad_options"
+
+
+class Forbidden(Refused):
+    """No key, or not the key for this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NoSuchPicture(Refused):
+    """Nothing is stored under that name or key."""
+
+    status = 404
+    code = "no_such_picture"
+
+
+class TooLarge(Refused):
+    """More bytes than allowed."""
+
+    status = 413
+    code = "too_large"
+
+
+class Empty(Refused):
+    """No bytes at all."""
+
+    code = "empty_file"
+
+
+class TooManyPixels(Refused):
+    """Few bytes may hold very many pixels; what could not be rendered is not stored."""
+
+    status = 413
+    code = "too_many_pixels"
+
+
+class NotAPicture(Refused):
+    """The bytes are of no type that is taken here, whatever the name says."""
+
+    status = 415
+    code = "unsupported_type"
+
+
+class StorageUnavailable(Refused):
+    """S3 does not do its part just now. Nothing was stored; the caller may come again."""
+
+    status = 503
+    code = "storage_unavailable"
+    retry_after_seconds = 5

@@ -1,0 +1,69 @@
+"""The result key, ``<picture key>/<options>.<format>``: the S3 key of one rendered variant.
+
+The picture comes first, so that all variants of a picture are one prefix. The URL's signature is left out, so that a
+new security key finds the old results. The real format is in, so that AVIF, WebP and JPEG never mix.
+"""
+
+import hashlib
+import re
+
+from thumbstack.picture_key import PictureKey
+
+_NO_OPTIONS = "_"
+# S3 allows 1024 bytes a key, and a store that keeps objects as files 255 a segment; some room is left for both.
+_MAX_KEY_BYTES = 900
+_MAX_SEGMENT_BYTES = 200
+# What every store keeps as it is: some fold `//`, `.` and `..`, or refuse what is no printable ASCII.
+_PLAIN_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[ -~]+\Z")
+_FORMAT_FILTER = re.compile(r"(?:^|[:/])format\(\s*'?([a-z]+)'?\s*\)", re.IGNORECASE)
+# What Thumbor writes for a name: TIFF leaves as PNG.
+_WRITTEN = {"jpeg": "jpg", "tif": "png", "tiff": "png"}
+# What its format() filter knows and can write. It knows HEIC and HEIF too, but without an encoder keeps the original's.
+_FORMATS = {"png", "jpeg", "jpg", "gif", "webp", "avif"}
+_NOT_WRITTEN = {"heic", "heif"}
+
+
+def result_format(picture: PictureKey, options: str, accept: str) -> str:
+    """The extension of what a render gives: what a ``format()`` filter asks, else what `accept` names, else the original's.
+
+    `accept` is the folded header: it names at most one of image/avif and image/webp (Thumbor prefers WebP).
+    Two renders give something else: an animated GIF stays a GIF, and an original whose bytes are not what its name says
+    is written as what they are.
+    """
+    own = _WRITTEN.get(picture.extension, picture.extension)
+    # On a GIF Thumbor runs no filters.
+    asked = _FORMAT_FILTER.findall(options) if own != "gif" else []
+    # The last one counts, and where Thumbor does not know it there is none.
+    last = asked[-1].lower() if asked else ""
+    if last in _FORMATS:
+        return _WRITTEN.get(last, last)
+    if last in _NOT_WRITTEN:
+        return own
+    for name in ("webp", "avif"):
+        if f"image/{name}" in accept:
+            return name
+    return own
+
+
+def result_key(picture: PictureKey, options: str, extension: str) -> str:
+    """The key of the result of `options` (as signed, percent-decoded, without slashes at the ends)."""
+    key = f"{picture}/{options or _NO_OPTIONS}.{extension}"
+    if len(key.encode()) > _MAX_KEY_BYTES or not all(map(_may_be_kept, key.split("/")[4:])):
+        return f"{picture}/sha256-{hashlib.sha256(options.encode()).hexdigest()}.{extension}"
+    return key
+
+
+def _may_be_kept(segment: str) -> bool:
+    return len(segment) <= _MAX_SEGMENT_BYTES and _PLAIN_SEGMENT.match(segment) is not None
+
+
+def read_result_key(key: str) -> tuple[PictureKey, str | None] | None:
+    """The picture and the options of a result key; options None where they were hashed; None if it is no result key."""
+    segments = key.split("/", 4)
+    picture = PictureKey.parse("/".join(segments[:4]))
+    if picture is None or len(segments) != 5:
+        return None
+    options = segments[4].rpartition(".")[0]
+    if re.fullmatch(r"sha256-[0-9a-f]{64}", options):
+        return picture, None
+    return picture, "" if options == _NO_OPTIONS else options

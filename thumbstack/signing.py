@@ -1,0 +1,21 @@
+"""Signed picture URLs, exactly Thumbor's: ``/<signature>/<options>/<picture key>``."""
+
+from libthumbor.url_signers.base64_hmac_sha1 import UrlSigner
+
+from thumbstack.picture_key import PictureKey
+
+
+def signed_path(picture: PictureKey, options: str, security_key: str) -> str:
+    """The path of a variant, signed as stock Thumbor verifies it.
+
+    The signature is the URL-safe base64 of the HMAC-SHA1 of ``<options>/<picture key>``
+    (https://thumbor.readthedocs.io/en/latest/security.html).
+    """
+    text = f"{options}/{picture}" if options else str(picture)
+    signature: bytes = UrlSigner(security_key).signature(text)
+    return f"/{signature.decode()}/{text}"
+
+
+def readable_path(picture: PictureKey, options: str) -> str:
+    """The unsigned path of a variant, ``/t/<options or preset>/u/<picture key>``."""
+    return f"/t/{options}/u/{picture}"

@@ -1,0 +1,34 @@
+"""The uploader: what comes in, what is it called, who may have it back, is it really gone?"""
+
+from flask import Flask
+
+from thumbstack.buckets import Buckets, s3_client
+from thumbstack.edge import Edge
+from thumbstack.inspection import Limits
+from uploader import errors, pictures, readiness
+from uploader.config import Config
+
+
+def create_app(config: Config) -> Flask:
+    """The WSGI application; whatever it works with is made here, from `config` alone."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = config.max_request_bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    buckets = Buckets(
+        s3_client(config.s3_endpoint, config.aws_region), pictures=config.pictures_bucket, results=config.results_bucket
+    )
+    presets = config.presets()
+    edge = Edge(config.edge_cache, config.tombstones, config.security_keys, presets)
+    app.extensions["room"] = pictures.Room(
+        apps=config.apps(),
+        buckets=buckets,
+        edge=edge,
+        limits=Limits(max_bytes=config.max_upload_bytes),
+        public_url=config.public_url,
+        presets=presets,
+        security_key=config.security_keys[0],
+    )
+    app.register_blueprint(pictures.routes)
+    app.register_blueprint(readiness.routes(buckets, config.thumbor_servers, config.signer_server))
+    errors.answer_in_json(app)
+    return app

@@ -1,0 +1,38 @@
+"""Every refusal and every error of this room as JSON, and nothing of its inside with it."""
+
+import logging
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from thumbstack.refusal import Refused
+
+log = logging.getLogger("uploader")
+
+
+def answer_in_json(app: Flask) -> None:
+    """Make `app` answer ``{"error": sentence, "code": code}`` with the right status, whatever goes wrong."""
+
+    @app.errorhandler(Refused)
+    def refused(refusal: Refused) -> Response:
+        if refusal.status >= 500:
+            log.warning("%s: %r", refusal.code, refusal.__cause__)
+        answer = jsonify(refusal.body())
+        answer.status_code = refusal.status
+        if refusal.retry_after_seconds is not None:
+            answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
+        return answer
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def too_large(_error: RequestEntityTooLarge) -> tuple[Response, int]:
+        return jsonify(error="The request is too large: send fewer or smaller files.", code="too_large"), 413
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> tuple[Response, int]:
+        status = error.code or 500
+        return jsonify(error=error.description, code=error.name.lower().replace(" ", "_")), status
+
+    @app.errorhandler(Exception)
+    def unforeseen(error: Exception) -> tuple[Response, int]:
+        log.error("unforeseen", exc_info=error)
+        return jsonify(error="Something went wrong here; it is in our log.", code="internal_error"), 500

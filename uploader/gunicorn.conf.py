@@ -1,0 +1,20 @@
+"""How gunicorn runs the uploader."""
+
+# An upload mostly waits: for the client's bytes and for S3. Threads wait cheaply; two processes use both cores.
+worker_class = "gthread"
+workers = 2
+threads = 16
+# gthread workers are never killed for a slow request, only for a heartbeat that stops.
+timeout = 60
+# SIGTERM: no new requests; what is under way may end. Compose and supervisor wait a little longer than this.
+graceful_timeout = 60
+keepalive = 75  # longer than nginx keeps an idle upstream connection, so that nginx is the one to close it
+forwarded_allow_ips = "*"  # only nginx reaches this port
+accesslog = "-"
+# One JSON line a request; the path without its query, which may hold a key.
+access_log_format = (
+    '{"time": "%(t)s", "room": "uploader", "request_id": "%({x-request-id}i)s", '
+    '"method": "%(m)s", "path": "%(U)s", "status": %(s)s, "bytes": %(B)s, "microseconds": %(D)s}'
+)
+# Heartbeats of the workers; a read-only root file system has memory there.
+worker_tmp_dir = "/dev/shm"  # noqa: S108

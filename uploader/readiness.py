@@ -1,0 +1,44 @@
+"""Can this node do its work? Asked by ``make run``, by people and by monitors; never by what replaces nodes."""
+
+from collections.abc import Sequence
+
+import requests
+from flask import Blueprint, Response, jsonify
+
+from thumbstack.buckets import Buckets
+from thumbstack.refusal import Refused
+
+# A room on the same machine answers in milliseconds, or it is not well.
+_PATIENCE_SECONDS = 2
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=_PATIENCE_SECONDS).ok
+    except requests.RequestException:
+        return False
+
+
+def routes(buckets: Buckets, thumbor_servers: Sequence[str], signer_server: str | None) -> Blueprint:
+    """``GET /readyz``: 200, or 503 with what does not answer."""
+    blueprint = Blueprint("readiness", __name__)
+
+    @blueprint.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        reasons: dict[str, str] = {}
+        try:
+            buckets.check()
+        except Refused as refusal:
+            reasons["s3"] = refusal.sentence
+        # One Thumbor of several is enough: nginx passes the others by.
+        if thumbor_servers and not any(_answers(f"http://{server}/healthcheck") for server in thumbor_servers):
+            reasons["thumbor"] = "No Thumbor process answers."
+        if signer_server and not _answers(f"http://{signer_server}/healthz"):
+            reasons["signer"] = "The signer does not answer."
+        return jsonify(ready=not reasons, reasons=reasons), 503 if reasons else 200
+
+    @blueprint.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    return blueprint
