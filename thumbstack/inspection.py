@@ -1,15 +1,41 @@
-"""What the bytes of an upload are, whatever their name and their declared type say."""
+"""What the bytes of an upload are, whatever their name and their declared type say, or why they are not taken."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+from thumbstack.containers import gif, heif, jpeg, png, webp
+from thumbstack.pdf import check_pdf
+from thumbstack.picture_type import (
+    ALL_TYPES,
+    GIF,
+    JPEG,
+    PDF,
+    PNG,
+    SNIFFED_BYTES,
+    SVG,
+    TIFF,
+    WEBP,
+    PictureType,
+    sniff,
+    split_name,
+)
+from thumbstack.raster import Bounds, Raster, decode
+from thumbstack.refusal import (
+    Empty,
+    NotAPicture,
+    TooComplex,
+    TooLarge,
+    TooManyFrames,
+    TooManyPixels,
+    TypeNotAllowed,
+    Undecodable,
+)
+from thumbstack.svg import svg_size
+from thumbstack.trailer import refuse_foreign, refuse_jpeg_trailer, refuse_trailer
 
-from thumbstack.picture_type import AVIF, GIF, JPEG, PDF, PNG, WEBP, PictureType
-from thumbstack.refusal import Empty, NotAPicture, TooLarge, TooManyPixels
-
-_BY_PILLOW_FORMAT = {"JPEG": JPEG, "MPO": JPEG, "PNG": PNG, "GIF": GIF, "WEBP": WEBP, "AVIF": AVIF}
-_PDF_MARK = b"%PDF-"
+# A progressive JPEG has about ten; each further one is a pass over the whole picture, however few bytes it takes.
+_MAX_SCANS = 100
 
 
 @dataclass(frozen=True)
@@ -19,49 +45,114 @@ class Limits:
     max_bytes: int
     # The same bound as Thumbor's MAX_PIXELS: what could not be rendered is not taken in.
     max_pixels: int = 40_000_000
+    max_frames: int = 300
+    # Of all frames together.
+    max_total_pixels: int = 200_000_000
+    allowed_types: frozenset[PictureType] = ALL_TYPES
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of an accepted picture. Width and height in pixels; None for a PDF."""
+    """What is known of an accepted picture.
+
+    Width and height are in pixels and as the picture is seen, turned as `orientation` asks; None for a PDF.
+    An SVG and a PDF have no colour and no placeholder.
+    """
 
     type: PictureType
     bytes: int
-    width: int | None
-    height: int | None
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    frames: int = 1
+    # EXIF's, 1 to 8; 1 is upright.
+    orientation: int = 1
+    dominant_color: str | None = None
+    placeholder: str | None = None
 
 
-def inspect(file: BinaryIO, size: int, limits: Limits) -> Facts:
-    """Look at an open file of `size` bytes without decoding its pixels; the file is left at its start.
+def inspect(file: BinaryIO, limits: Limits, name: str = "") -> Facts:
+    """Look at an open, seekable file; it is left at its start. Raises one of refusal.py, and nothing else.
 
-    Raises Empty, TooLarge, NotAPicture or TooManyPixels.
+    The name only helps to tell what is wrong. Memory: the file, and what raster.py says.
     """
+    size = file.seek(0, 2)
     if size == 0:
         raise Empty("The file is empty: send the picture's bytes.")
     if size > limits.max_bytes:
         raise TooLarge(f"The file is larger than {limits.max_bytes} bytes: send a smaller one.")
     file.seek(0)
-    if file.read(len(_PDF_MARK)) == _PDF_MARK:
-        file.seek(0)
-        return Facts(PDF, size, None, None)
+    start = file.read(SNIFFED_BYTES)
+    kind = sniff(start)
+    if kind is None:
+        raise NotAPicture(_told_unknown(name))
+    if kind not in limits.allowed_types:
+        raise TypeNotAllowed(f"Pictures of type {kind.content_type} are not taken here: {_told(limits.allowed_types)}.")
+    data = start + file.read()
     file.seek(0)
-    kind, width, height = _raster(file)
-    file.seek(0)
-    if width * height > limits.max_pixels:
-        raise TooManyPixels(
-            f"The picture has {width}x{height} pixels, more than {limits.max_pixels} in all: send a smaller one."
-        )
-    return Facts(kind, size, width, height)
+    if kind is PDF:
+        refuse_trailer(data, check_pdf(data))
+        return _facts(kind, data)
+    refuse_foreign(data)
+    if kind is SVG:
+        width, height = svg_size(data)
+        if width * height > limits.max_pixels:
+            raise TooManyPixels(f"The drawing is {width}x{height} pixels large: give it a smaller width and height.")
+        return _facts(kind, data, width, height)
+    _check_container(data, kind, limits)
+    raster = decode(data, kind, Bounds(limits.max_pixels, limits.max_frames, limits.max_total_pixels))
+    return _facts(kind, data, raster.width, raster.height, raster)
 
 
-def _raster(file: BinaryIO) -> tuple[PictureType, int, int]:
+def _check_container(data: bytes, kind: PictureType, limits: Limits) -> None:
+    """Refuse what the outer parts already tell, before any decoder sees the bytes."""
     try:
-        # Image.open reads the header only; the list keeps Pillow's rarer decoders away from strangers' bytes.
-        with Image.open(file, formats=["JPEG", "PNG", "GIF", "WEBP", "AVIF"]) as image:
-            return _BY_PILLOW_FORMAT[image.format or ""], image.width, image.height
-    except Image.DecompressionBombError:
-        raise TooManyPixels("The picture has far too many pixels: send a smaller one.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, KeyError, EOFError):
-        raise NotAPicture(
-            "The bytes are not those of a JPEG, PNG, GIF, WebP or AVIF picture, nor of a PDF: send one of these."
-        ) from None
+        if kind is JPEG:
+            end, scans = jpeg.end(data)
+            if scans > _MAX_SCANS:
+                raise TooComplex(f"The JPEG has more than {_MAX_SCANS} scans: save it again.")
+            refuse_jpeg_trailer(data, end)
+            return
+        if kind is TIFF:
+            return  # its parts may lie anywhere: there is no end to look behind
+        frames = 1
+        if kind is PNG:
+            end, frames = png.end(data, limits.max_frames)
+        elif kind is GIF:
+            end, frames = gif.end(data, limits.max_frames)
+        else:
+            end = webp.end(data) if kind is WEBP else heif.end(data)
+    except ValueError:
+        raise Undecodable("The picture is cut off or damaged: send it again.") from None
+    if frames > limits.max_frames:
+        raise TooManyFrames(f"The picture has more than {limits.max_frames} frames: send a shorter one.")
+    refuse_trailer(data, end)
+
+
+def _facts(
+    kind: PictureType, data: bytes, width: int | None = None, height: int | None = None, raster: Raster | None = None
+) -> Facts:
+    digest = hashlib.sha256(data).hexdigest()
+    if raster is None:
+        return Facts(kind, len(data), digest, width, height)
+    return Facts(
+        kind,
+        len(data),
+        digest,
+        width,
+        height,
+        raster.frames,
+        raster.orientation,
+        raster.dominant_color,
+        raster.placeholder,
+    )
+
+
+def _told(kinds: frozenset[PictureType]) -> str:
+    return "send " + ", ".join(sorted(kind.extension.upper() for kind in kinds))
+
+
+def _told_unknown(name: str) -> str:
+    claimed = split_name(name)[1]
+    though = f", although the name ends like that of a {claimed.extension.upper()}" if claimed else ""
+    return f"The bytes are not those of a picture that is known here{though}: {_told(ALL_TYPES)}."

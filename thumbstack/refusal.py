@@ -73,6 +73,48 @@ class NotAPicture(Refused):
     code = "unsupported_type"
 
 
+class TypeNotAllowed(Refused):
+    """A type that is known, but that this app does not take."""
+
+    status = 415
+    code = "type_not_allowed"
+
+
+class TooManyFrames(Refused):
+    """An animation or a document of so many pictures that rendering one variant would take seconds."""
+
+    status = 413
+    code = "too_many_frames"
+
+
+class TooComplex(Refused):
+    """Few pixels that take very long to decode: hundreds of JPEG scans, references that multiply."""
+
+    status = 413
+    code = "too_complex"
+
+
+class Undecodable(Refused):
+    """It begins like a picture, but it is cut off or damaged."""
+
+    status = 422
+    code = "undecodable"
+
+
+class ActiveContent(Refused):
+    """It would do something when it is opened: run a script, or fetch from elsewhere."""
+
+    status = 422
+    code = "active_content"
+
+
+class TrailingData(Refused):
+    """A whole picture with something else behind it, or that another program would read as something else."""
+
+    status = 422
+    code = "trailing_data"
+
+
 class StorageUnavailable(Refused):
     """S3 does not do its part just now. Nothing was stored; the caller may come again."""
 

@@ -98,8 +98,8 @@ def _store(file: FileStorage, app: str) -> dict[str, Any]:
     if not stem:
         raise Missing("The file has no name: give it one, it is how you ask for the picture later.")
     body = cast(BinaryIO, file.stream)  # werkzeug's spooled part: memory when small, a file in TMPDIR when not
-    size = body.seek(0, 2)
-    facts = inspect(body, size, room.limits)
+    facts = inspect(body, room.limits, name)
+    size = facts.bytes
     digest = hashlib.file_digest(body, "sha256")  # type: ignore[arg-type]
     body.seek(0)
     picture = PictureKey(app, folder_for(stem), new_file(facts.type.extension, time.time()))

@@ -1,0 +1,195 @@
+"""Pictures made of pixels: decoded once, as cheaply as tells whether they are whole.
+
+Peak memory is the file, plus 4 bytes a pixel of the largest frame twice over at most (an animation is composed on a
+canvas); a baseline JPEG takes a sixty-fourth of that. Pillow's settings, which are the whole process's, are left alone.
+"""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import pi_heif
+from PIL import Image
+
+from thumbstack.picture_type import AVIF, GIF, HEIC, JPEG, PNG, TIFF, WEBP, PictureType
+from thumbstack.refusal import Refused, TooManyFrames, TooManyPixels, Undecodable
+
+# Named, so that Pillow's rarer decoders never see strangers' bytes.
+_PILLOW_FORMATS = {
+    JPEG: ["JPEG", "MPO"],
+    PNG: ["PNG"],
+    GIF: ["GIF"],
+    WEBP: ["WEBP"],
+    AVIF: ["AVIF"],
+    TIFF: ["TIFF"],
+}
+# Modes that Pillow can average; of the others (palettes, 16 bits) it picks single pixels.
+_AVERAGED = frozenset(("L", "LA", "La", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "F", "I"))
+_ORIENTATION, _TILE_WIDTH, _TILE_LENGTH = 0x0112, 322, 323
+# EXIF's orientations, and what turns each upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Large enough for the colours, small enough to cost nothing.
+_SAMPLE = 64
+# About 150 bytes of WebP: smaller than the URL of the picture it stands for.
+_PLACEHOLDER = 20
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What decoding may cost."""
+
+    max_pixels: int
+    max_frames: int
+    # Of all frames together.
+    max_total_pixels: int
+
+
+@dataclass(frozen=True)
+class Raster:
+    """What decoding tells. Width and height are those of the picture as it is seen: turned as `orientation` asks."""
+
+    width: int
+    height: int
+    frames: int
+    # EXIF's, 1 to 8; 1 is upright.
+    orientation: int
+    # `#rrggbb`: the most frequent colour, on white.
+    dominant_color: str
+    # A data URL of a WebP some 20 pixels wide, to show until the picture is there.
+    placeholder: str
+
+
+def decode(data: bytes, kind: PictureType, bounds: Bounds) -> Raster:
+    """Decode every frame. Raises TooManyPixels, TooManyFrames or Undecodable, whatever the bytes are."""
+    try:
+        return _decode_heic(data, bounds) if kind is HEIC else _decode(data, kind, bounds)
+    except Refused:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise TooManyPixels("The picture has far too many pixels: send a smaller one.") from None
+    except Exception as error:
+        # Decoders raise whatever a broken file leads them to: OSError, struct.error, KeyError, OverflowError and more.
+        raise Undecodable("The picture is cut off or damaged: send it again.") from error
+
+
+def _decode(data: bytes, kind: PictureType, bounds: Bounds) -> Raster:
+    with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS[kind]) as image:
+        width, height = image.size
+        _check_pixels(width, height, bounds)
+        if kind is JPEG:
+            # An eighth in each direction: all coded data is read, so a missing part is noticed, but little is computed.
+            image.draft(image.mode, (1, 1))
+            return _raster(image, width, height, 1)
+        if kind is TIFF:
+            return _raster(image, width, height, _decode_pages(image, bounds))
+        frames: int = getattr(image, "n_frames", 1)
+        _check_frames(frames, frames * width * height, bounds)
+        raster = _raster(image, width, height, frames)
+        for frame in range(1, frames):
+            image.seek(frame)
+            image.load()
+        return raster
+
+
+def _decode_pages(image: Image.Image, bounds: Bounds) -> int:
+    """Decode all pages, each of its own size, and come back to the first; says how many."""
+    pages, pixels = 0, 0
+    while True:
+        pages += 1
+        pixels += image.width * image.height
+        _check_pixels(*image.size, bounds)
+        _check_frames(pages, pixels, bounds)
+        tags = getattr(image, "tag_v2", {})
+        # A tile is decoded whole, however little of it is picture.
+        if int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_LENGTH, 0)) > bounds.max_pixels:
+            raise TooManyPixels("The TIFF has larger tiles than pictures may be: save it without tiles.")
+        image.load()
+        try:
+            image.seek(pages)
+        except EOFError:
+            image.seek(0)
+            return pages
+
+
+def _decode_heic(data: bytes, bounds: Bounds) -> Raster:
+    heic = pi_heif.open_heif(data)
+    width, height = heic.size
+    _check_pixels(width, height, bounds)
+    _check_frames(len(heic), 0, bounds)
+    # libheif turns the picture itself, and pi_heif sets the EXIF orientation to upright.
+    return _raster(heic.to_pillow(), width, height, 1)
+
+
+def _check_pixels(width: int, height: int, bounds: Bounds) -> None:
+    if width * height > bounds.max_pixels:
+        raise TooManyPixels(
+            f"The picture has {width}x{height} pixels, more than {bounds.max_pixels} in all: send a smaller one."
+        )
+
+
+def _check_frames(frames: int, pixels: int, bounds: Bounds) -> None:
+    if frames > bounds.max_frames:
+        raise TooManyFrames(f"The picture has more than {bounds.max_frames} frames: send a shorter one.")
+    if pixels > bounds.max_total_pixels and frames > 1:
+        raise TooManyFrames(f"All frames together have more than {bounds.max_total_pixels} pixels: send a shorter one.")
+
+
+def _raster(image: Image.Image, width: int, height: int, frames: int) -> Raster:
+    image.load()
+    orientation = _orientation(image)
+    if orientation > 4:
+        width, height = height, width
+    sample = _sample(image, orientation)
+    return Raster(width, height, frames, orientation, _dominant_color(sample), _placeholder(sample))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged metadata does not make a damaged picture; browsers show it as it lies
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def _sample(image: Image.Image, orientation: int) -> Image.Image:
+    """The first frame, small, upright, in RGB on white."""
+    scale = min(1.0, _SAMPLE / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    averaged = image.mode in _AVERAGED
+    # reducing_gap: first by whole factors, so that a large picture costs one pass over its pixels.
+    small = image.resize(
+        size, Image.Resampling.BOX if averaged else Image.Resampling.NEAREST, reducing_gap=1.01 if averaged else None
+    )
+    if small.mode.startswith("I"):
+        # 16 bits a pixel: Pillow would cut at 255 instead of scaling.
+        small = small.convert("I").point(lambda value: value / 256).convert("L")
+    if small.has_transparency_data:
+        small = small.convert("RGBA")
+        small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small)
+    small = small.convert("RGB")
+    turn = _TURNS.get(orientation)
+    return small.transpose(turn) if turn is not None else small
+
+
+def _dominant_color(sample: Image.Image) -> str:
+    few = sample.quantize(8)
+    colors = few.getcolors() or [(1, 0)]
+    index = max(colors)[1]
+    red, green, blue = (few.getpalette() or [0, 0, 0])[3 * index : 3 * index + 3]  # type: ignore[operator]
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _placeholder(sample: Image.Image) -> str:
+    tiny = sample.copy()
+    tiny.thumbnail((_PLACEHOLDER, _PLACEHOLDER))
+    out = io.BytesIO()
+    tiny.save(out, "WEBP", quality=30)
+    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
