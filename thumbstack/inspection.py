@@ -20,14 +20,13 @@ from thumbstack.picture_type import (
     sniff,
     split_name,
 )
-from thumbstack.raster import Bounds, Raster, decode
+from thumbstack.raster import Bounds, Raster, check_pixels, decode
 from thumbstack.refusal import (
     Empty,
     NotAPicture,
     TooComplex,
     TooLarge,
     TooManyFrames,
-    TooManyPixels,
     TypeNotAllowed,
     Undecodable,
 )
@@ -46,8 +45,10 @@ class Limits:
     # The same bound as Thumbor's MAX_PIXELS: what could not be rendered is not taken in.
     max_pixels: int = 40_000_000
     max_frames: int = 300
-    # Of all frames together.
-    max_total_pixels: int = 200_000_000
+    # Of all frames together: a second of decoding.
+    max_total_pixels: int = 100_000_000
+    # Markup is read piece by piece: a megabyte takes a fifth of a second.
+    max_svg_bytes: int = 4 * 1024 * 1024
     allowed_types: frozenset[PictureType] = ALL_TYPES
 
 
@@ -95,9 +96,12 @@ def inspect(file: BinaryIO, limits: Limits, name: str = "") -> Facts:
         return _facts(kind, data)
     refuse_foreign(data)
     if kind is SVG:
+        if size > limits.max_svg_bytes:
+            raise TooLarge(
+                f"The SVG is larger than {limits.max_svg_bytes} bytes: simplify it, or send a raster picture."
+            )
         width, height = svg_size(data)
-        if width * height > limits.max_pixels:
-            raise TooManyPixels(f"The drawing is {width}x{height} pixels large: give it a smaller width and height.")
+        check_pixels(width, height, limits.max_pixels)
         return _facts(kind, data, width, height)
     _check_container(data, kind, limits)
     raster = decode(data, kind, Bounds(limits.max_pixels, limits.max_frames, limits.max_total_pixels))
@@ -108,10 +112,13 @@ def _check_container(data: bytes, kind: PictureType, limits: Limits) -> None:
     """Refuse what the outer parts already tell, before any decoder sees the bytes."""
     try:
         if kind is JPEG:
-            end, scans = jpeg.end(data)
-            if scans > _MAX_SCANS:
+            picture = jpeg.outline(data)
+            check_pixels(picture.width, picture.height, limits.max_pixels)
+            if picture.scans > _MAX_SCANS:
                 raise TooComplex(f"The JPEG has more than {_MAX_SCANS} scans: save it again.")
-            refuse_jpeg_trailer(data, end)
+            if picture.hollow:
+                raise ValueError("fewer bits than blocks")
+            refuse_jpeg_trailer(data, picture.end)
             return
         if kind is TIFF:
             return  # its parts may lie anywhere: there is no end to look behind

@@ -20,7 +20,7 @@ _ANIMATIONS = frozenset(("animate", "animateColor", "animateMotion", "animateTra
 _LENGTH = re.compile(r"\s*\+?(\d*\.?\d+(?:e[+-]?\d+)?)\s*(px|pt|pc|mm|cm|in|em|ex)?\s*", re.IGNORECASE)
 # CSS pixels; an em is the usual 16.
 _UNITS = {"": 1, "px": 1, "pt": 4 / 3, "pc": 16, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96, "em": 16, "ex": 8}
-_MAX_DEPTH, _MAX_ELEMENTS, _MAX_USES, _MAX_DRAWN, _MAX_PARSED_STYLE = 200, 200_000, 10_000, 100_000, 1_000_000
+_MAX_DEPTH, _MAX_ELEMENTS, _MAX_USES, _MAX_DRAWN, _MAX_PARSED_STYLE = 200, 200_000, 10_000, 100_000, 200_000
 # Without a size of its own a drawing gets CSS's for replaced elements.
 _DEFAULT_SIZE = (300.0, 150.0)
 
@@ -121,7 +121,7 @@ class _Drawing:
             height = height if height is not None else width * box_height / box_width
         # 1e9 is more than any limit, and still a number.
         return tuple(  # type: ignore[return-value]
-            min(10**9, max(1, round(side if side is not None else default)))
+            round(min(1e9, max(1.0, side if side is not None else default)))
             for side, default in zip((width, height), _DEFAULT_SIZE, strict=True)
         )
 
@@ -140,9 +140,7 @@ class _Drawing:
         self._check_style(value)
 
     def _check_style(self, text: str) -> None:
-        self.parsed_style += refuse_style(text)
-        if self.parsed_style > _MAX_PARSED_STYLE:
-            raise TooComplex("The SVG has too many styles with references in them: simplify it.")
+        self.parsed_style += refuse_style(text, _MAX_PARSED_STYLE - self.parsed_style)
 
     def _note_use(self, attributes: dict[str, str]) -> None:
         self.uses += 1

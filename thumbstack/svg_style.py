@@ -8,7 +8,7 @@ from typing import Any
 
 import tinycss2
 
-from thumbstack.refusal import ActiveContent
+from thumbstack.refusal import ActiveContent, TooComplex
 
 _LINK = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 _INLINE = re.compile(
@@ -38,13 +38,16 @@ def refuse_reference(element: str, value: str) -> None:
     raise ActiveContent("The SVG refers to something outside of the file: put it inside, or remove the reference.")
 
 
-def refuse_style(text: str) -> int:
+def refuse_style(text: str, max_parsed: int) -> int:
     """Raise ActiveContent where a style, or an attribute that may hold one, fetches or runs something.
 
-    Returns how many characters it had to parse: the caller bounds their sum, for the parser is slow.
+    Returns how many characters it had to parse. Raises TooComplex instead of parsing more than `max_parsed`: the
+    parser is slow.
     """
     if not _SUSPECT.search(_LOCAL_URL.sub(" ", text)):
         return 0
+    if len(text) > max_parsed:
+        raise TooComplex("The SVG has too many styles with references in them: simplify it.")
     stack: list[Any] = list(tinycss2.parse_component_value_list(text, skip_comments=True))
     while stack:
         token = stack.pop()

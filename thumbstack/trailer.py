@@ -51,7 +51,7 @@ def refuse_jpeg_trailer(data: bytes, end: int) -> None:
         if data[at : at + 3] != b"\xff\xd8\xff":
             break
         try:
-            end = jpeg.end(data, at)[0]
+            end = jpeg.outline(data, at).end
         except ValueError:
             raise TrailingData(_SENTENCE) from None
     else:
@@ -63,13 +63,13 @@ def refuse_jpeg_trailer(data: bytes, end: int) -> None:
         raise TrailingData(_SENTENCE)
     if trailer.rstrip(_PADDING).endswith(_MAKERS_ENDINGS) or trailer.startswith(_MAKERS_BEGINNINGS):
         return
-    # A motion photo: the rest is one MP4.
+    # A motion photo: the rest is one MP4. Its first box's size begins with zeros that look like padding.
+    video = data[max(end, data.find(b"ftyp", at, at + 8) - 4) :]
     try:
-        video = trailer[4:8] == b"ftyp" and not trailer[heif.end(trailer) :].strip(_PADDING)
+        if video[4:8] != b"ftyp" or video[heif.end(video) :].strip(_PADDING):
+            raise TrailingData(_SENTENCE)
     except ValueError:
-        video = False
-    if not video:
-        raise TrailingData(_SENTENCE)
+        raise TrailingData(_SENTENCE) from None
 
 
 def _behind_padding(data: bytes, at: int) -> int:

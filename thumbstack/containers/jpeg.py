@@ -8,6 +8,9 @@ from dataclasses import dataclass
 SOI, EOI, SOS, COM, APP0, APP1, APP2, APP15 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0, 0xE1, 0xE2, 0xEF
 # What ends a run of coded data: any marker but a stuffed 0xFF (00) and restarts (D0-D7); fill bytes repeat 0xFF.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# Baseline, extended and progressive, by Huffman; the same by arithmetic coding, and lossless.
+_HUFFMAN_FRAMES = frozenset((0xC0, 0xC1, 0xC2))
+_FRAMES = frozenset((0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA, 0xCB))
 # Markers that stand alone, without a length.
 _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 
@@ -49,12 +52,28 @@ def segments(data: bytes, at: int = 0) -> Iterator[Segment]:
         yield Segment(marker, start, payload + 2, at)
 
 
-def end(data: bytes, at: int = 0) -> tuple[int, int]:
-    """Where the JPEG that begins at `at` ends, and of how many scans it is made."""
-    scans = 0
-    segment = None
+@dataclass(frozen=True)
+class Outline:
+    """What a JPEG's markers tell of it."""
+
+    end: int
+    scans: int
+    width: int
+    height: int
+    # The bytes cannot hold so many pixels: even an empty block of 8x8 takes a bit in Huffman's code.
+    hollow: bool
+
+
+def outline(data: bytes, at: int = 0) -> Outline:
+    """Walk the JPEG that begins at `at` to its end."""
+    scans = width = height = last = 0
+    huffman = True
     for segment in segments(data, at):
+        last = segment.end
         scans += segment.marker == SOS
-    if segment is None or not scans:
+        if segment.marker in _FRAMES and segment.end - segment.payload >= 6:
+            height, width = struct.unpack_from(">HH", data, segment.payload + 1)
+            huffman = segment.marker in _HUFFMAN_FRAMES
+    if not scans or not width:
         raise ValueError("no scan")
-    return segment.end, scans
+    return Outline(last, scans, width, height, huffman and (last - at) * 8 < (width // 8) * (height // 8))
