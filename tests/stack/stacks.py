@@ -116,9 +116,9 @@ class Stack(ABC):
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def kill(self, pid: int) -> None:
-        """SIGKILL one process."""
-        os.kill(pid, signal.SIGKILL)
+    def signal(self, pid: int, number: signal.Signals) -> None:
+        """Send one process a signal."""
+        os.kill(pid, number)
 
     @abstractmethod
     def log(self, room: str) -> str:
