@@ -11,6 +11,7 @@ def create_app(config: Config) -> Flask:
     app = Flask(__name__)
     # A path is taken as it came: the double slash of a malformed URL is refused, not redirected.
     app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     presets = config.presets()
     app.extensions["room"] = urls.Room(
         apps=config.apps(),

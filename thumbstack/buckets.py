@@ -23,17 +23,19 @@ if TYPE_CHECKING:
 _DELETE_BATCH = 1000
 
 
-def s3_client(endpoint: str | None, region: str) -> "S3Client":
-    """An S3 client that gives up in seconds: a caller waits for it, and a thread of ours with him."""
+def s3_client(endpoint: str | None, region: str, *, patience_seconds: int = 10, attempts: int = 2) -> "S3Client":
+    """An S3 client that gives up in seconds: a caller waits for it, and a thread of ours with him.
+
+    `patience_seconds` is the longest silence, not the longest transfer; a second attempt hides one lost connection.
+    """
     return boto3.client(
         "s3",
         endpoint_url=endpoint or None,
         region_name=region,
         config=Config(
             connect_timeout=2,
-            # The longest silence, not the longest transfer: a healthy S3 answers a 32 MiB put within it.
-            read_timeout=15,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            read_timeout=patience_seconds,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=64,
             signature_version="s3v4",
             # The one form that a server on a laptop, AWS and the proxy in front of both understand.

@@ -24,7 +24,7 @@ _NOT_WRITTEN = {"heic", "heif"}
 
 
 def result_format(picture: PictureKey, options: str, accept: str) -> str:
-    """The extension of what a render gives: what a ``format()`` filter asks, else what `accept` names, else the original's.
+    """The extension of what a render gives: what ``format()`` asks, else what `accept` names, else the original's.
 
     `accept` is the folded header: it names at most one of image/avif and image/webp (Thumbor prefers WebP).
     Two renders give something else: an animated GIF stays a GIF, and an original whose bytes are not what its name says

@@ -1,5 +1,7 @@
 """The uploader: what comes in, what is it called, who may have it back, is it really gone?"""
 
+from dataclasses import replace
+
 from flask import Flask
 
 from thumbstack.buckets import Buckets, s3_client
@@ -17,6 +19,8 @@ def create_app(config: Config) -> Flask:
     buckets = Buckets(
         s3_client(config.s3_endpoint, config.aws_region), pictures=config.pictures_bucket, results=config.results_bucket
     )
+    # Readiness must be told in seconds, also when S3 hangs.
+    hasty = replace(buckets, client=s3_client(config.s3_endpoint, config.aws_region, patience_seconds=2, attempts=1))
     presets = config.presets()
     edge = Edge(config.edge_cache, config.tombstones, config.security_keys, presets)
     app.extensions["room"] = pictures.Room(
@@ -29,6 +33,6 @@ def create_app(config: Config) -> Flask:
         security_key=config.security_keys[0],
     )
     app.register_blueprint(pictures.routes)
-    app.register_blueprint(readiness.routes(buckets, config.thumbor_servers, config.signer_server))
+    app.register_blueprint(readiness.routes(hasty, config.thumbor_servers, config.signer_server))
     errors.answer_in_json(app)
     return app

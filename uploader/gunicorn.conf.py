@@ -18,3 +18,5 @@ access_log_format = (
 )
 # Heartbeats of the workers; a read-only root file system has memory there.
 worker_tmp_dir = "/dev/shm"  # noqa: S108
+# Nobody steers a running gunicorn; its socket would want a home that may be written, and both rooms the same one.
+control_socket_disable = True

@@ -65,6 +65,6 @@ def test_a_wrong_value_is_named_and_not_shown(variable: str, value: str) -> None
 
 
 def test_secrets_may_come_from_files(tmp_path: Path) -> None:
-    (tmp_path / "security_keys").write_text("k" * 28)
+    (tmp_path / "SECURITY_KEYS").write_text("k" * 28)
 
     assert boot("signer", {"SECRETS_DIR": str(tmp_path)}).returncode == 0

@@ -1,0 +1,76 @@
+# The one way to do things here; `make` alone prints what there is.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+# Made when everything of requirements.lock is installed.
+INSTALLED := .venv/installed
+DATA ?= .data
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements.lock requirements-uv.lock
+	@deploy/bootstrap
+
+.PHONY: run
+run: $(INSTALLED) ## start the whole service on this machine, without Docker; Ctrl-C stops it (PORT, DATA, HOST, ...)
+	@exec $(BIN)/python -m deploy.run $(ARGS)
+
+.PHONY: test
+test: $(INSTALLED) ## run every test that this machine can run, and say loudly what it cannot
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## check style, types, shell and YAML
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	git ls-files -z --cached --others --exclude-standard | xargs -0 grep -lIZE '^#!.*\b(bash|sh)$$' -- | xargs -0 -r $(BIN)/shellcheck
+	git ls-files -z --cached --others --exclude-standard '*.yml' '*.yaml' | xargs -0 -r $(BIN)/yamllint --strict
+
+.PHONY: format
+format: $(INSTALLED) ## put the Python into its usual form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: lock
+lock: $(INSTALLED) ## renew requirements.lock and requirements-uv.lock from pyproject.toml
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url pyproject.toml --group local --group dev -o requirements.lock
+	grep '^uv==' requirements.lock | cut -d' ' -f1 | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url - -o requirements-uv.lock
+
+.PHONY: clean-data
+clean-data: ## delete all pictures, keys and logs of `make run`, after asking (DATA; YES=1 does not ask)
+	@exec deploy/clean-data "$(DATA)"
+
+# Later files win: a laptop's defaults, the keys of $(DATA), what .env chooses. The shell's own variables win over all.
+COMPOSE = docker compose $(addprefix --env-file ,deploy/laptop.env $(DATA)/secrets.env $(wildcard .env))
+# Where an image comes from: the commit, and the commit's own date, so that the same commit makes the same image.
+build up: export GIT_COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+build up: export CREATED ?= $(shell git show -s --format=%cI 2>/dev/null || echo unknown)
+
+$(DATA)/secrets.env:
+	@python3 deploy/keys.py $@
+
+.PHONY: build
+build: $(DATA)/secrets.env ## build the images, one a room
+	$(COMPOSE) build $(ARGS)
+
+.PHONY: up
+up: $(DATA)/secrets.env ## build and start the whole service with Docker Compose; returns when it is ready (PORT, HOST, .env)
+	@$(COMPOSE) up --build --detach --wait $(ARGS) || { $(COMPOSE) ps --all; $(COMPOSE) logs --tail 20; exit 1; }
+	@address=http://$$($(COMPOSE) port nginx 5000); \
+	printf '\nReady: %s\nTry:   curl -s -F file=@tests/images/coffee.jpg %s/\nStop:  make down\n' "$$address" "$$address"
+
+.PHONY: down
+down: $(DATA)/secrets.env ## stop what `make up` started; pictures stay (ARGS=-v: they go too)
+	$(COMPOSE) down $(ARGS)
+
+.PHONY: logs
+logs: $(DATA)/secrets.env ## follow the logs of all containers (ARGS=uploader: of one room)
+	$(COMPOSE) logs --follow --tail 100 $(ARGS)

@@ -1,0 +1,199 @@
+"""The rooms as processes of one machine: what is started, with which variables, and how supervisord is told."""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deploy import nginx
+from s3.serve import LOOPBACK, ROOM_PORTS, free_ports
+
+ROOT = Path(__file__).resolve().parent.parent
+_BIN = Path(sys.executable).parent
+
+
+class Settings(BaseSettings):
+    """What may be chosen; each field is an environment variable of its name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    port: int = Field(default=5000, ge=1, le=65535, description="the port of the service")
+    host: str = Field(default=LOOPBACK, min_length=1, description="its address; 0.0.0.0 lets other machines in")
+    data: Path = Field(default=Path(".data"), description="the folder that keeps pictures, keys and logs")
+    thumbor_processes: int = Field(default=2, ge=1, le=32, description="how many Thumbor processes")
+    open_app: str = Field(default="demo", description="the app that needs no key; empty: none, API_KEYS must name some")
+    api_keys: str = Field(default="", repr=False, description='[{"app": ..., "public_key": ..., "private_key": ...}]')
+    public_url: str = Field(default="", description="the address that URLs begin with; empty: the one that was asked")
+    presets_file: str = Field(default="", description="other presets than the shipped ones")
+    max_upload_bytes: int = Field(default=32 * 1024 * 1024, ge=1, description="the largest picture")
+    max_request_bytes: int = Field(
+        default=128 * 1024 * 1024, ge=1, description="the largest request, of one or many pictures"
+    )
+    edge_cache_size: str = Field(default="2g", pattern=r"^\d+[kmg]$", description="how much nginx keeps on disk")
+    gomemlimit: str = Field(
+        default="512MiB", pattern=r"^\d+([KMGT]i?)?B?$", description="the memory SeaweedFS tries to stay in"
+    )
+    start_seconds: int = Field(default=60, ge=1, description="how long a start may take")
+
+    @property
+    def edge(self) -> str:
+        """Host and port as URLs and nginx write them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Room:
+    """One process."""
+
+    name: str
+    port: int
+    command: str
+    # Longer than the room's own patience with what it is doing, in seconds.
+    stop_within: int
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stop_signal: str = "TERM"
+
+
+def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]:
+    """All rooms, on ports that are free now. `keys`: SECURITY_KEYS and the S3's credentials."""
+    data = settings.data.resolve()
+    # The service's own port is free until nginx starts.
+    room_ports = [port for port in ROOM_PORTS if port != settings.port]
+    routes, uploader, signer, s3, *thumbors = free_ports(4 + settings.thumbor_processes, room_ports)
+    credentials = {name: keys[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    buckets = {
+        **credentials,
+        "AWS_REGION": "us-east-1",
+        # Nobody's own AWS configuration has a say here.
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "PICTURES_BUCKET": "thumbstack-pictures",
+        "RESULTS_BUCKET": "thumbstack-results",
+    }
+    client = {**buckets, "S3_ENDPOINT": f"http://{LOOPBACK}:{s3}"}
+    everyone = {"SECURITY_KEYS": keys["SECURITY_KEYS"], "GIT_COMMIT": commit}
+    apps = {
+        **everyone,
+        "API_KEYS": settings.api_keys,
+        "OPEN_APP": settings.open_app,
+        "PUBLIC_URL": settings.public_url,
+        "PRESETS_FILE": settings.presets_file,
+    }
+    return [
+        Room(
+            "s3",
+            s3,
+            f"{sys.executable} s3/serve.py --data {data}/s3 --ip {LOOPBACK} --port {s3}",
+            stop_within=25,
+            environment={**buckets, "GOMEMLIMIT": settings.gomemlimit},
+        ),
+        *(
+            Room(
+                f"thumbor-{number}",
+                port,
+                f"{_BIN}/thumbor --ip {LOOPBACK} --port {port} --conf thumbor/thumbor.conf",
+                stop_within=20,
+                # nginx stops first and waits for every answer: only a result on its way to S3 may be left.
+                environment={**client, **everyone, "PYTHONPATH": f"{ROOT}:{ROOT}/thumbor", "STOP_SECONDS": "1"},
+            )
+            for number, port in enumerate(thumbors, 1)
+        ),
+        Room("signer", signer, _gunicorn("signer", signer), stop_within=20, environment=apps),
+        Room(
+            "uploader",
+            uploader,
+            _gunicorn("uploader", uploader),
+            stop_within=70,
+            environment={
+                **client,
+                **apps,
+                "MAX_UPLOAD_BYTES": str(settings.max_upload_bytes),
+                "MAX_REQUEST_BYTES": str(settings.max_request_bytes),
+                "EDGE_CACHE": f"{data}/cache",
+                "TOMBSTONES": f"{data}/tombstones",
+                "THUMBOR_SERVERS": ",".join(f"{LOOPBACK}:{port}" for port in thumbors),
+                "SIGNER_SERVER": f"{LOOPBACK}:{signer}",
+                "TMPDIR": f"{data}/spool",
+            },
+        ),
+        Room(
+            "nginx",
+            routes,
+            f"{nginx.find()} -e stderr -c {data}/run/nginx/conf/nginx.conf -g 'daemon off;'",
+            stop_within=80,
+            # Ends what is under way; TERM would cut it off.
+            stop_signal="QUIT",
+        ),
+    ]
+
+
+def _gunicorn(room: str, port: int) -> str:
+    return f"{_BIN}/gunicorn --config {room}/gunicorn.conf.py --bind {LOOPBACK}:{port} {room}.wsgi:application"
+
+
+def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> Mapping[str, str]:
+    """What nginx's templates ask for."""
+    data = settings.data.resolve()
+    server = {room.name: f"{LOOPBACK}:{room.port}" for room in rooms}
+    thumbors = [address for name, address in server.items() if name.startswith("thumbor-")]
+    return {
+        "EDGE_LISTEN": settings.edge,
+        "ROUTES_LISTEN": server["nginx"],
+        "UPLOADER_SERVER": server["uploader"],
+        "SIGNER_SERVER": server["signer"],
+        "THUMBOR_UPSTREAM": " ".join(f"server {address};" for address in thumbors),
+        "S3_ENDPOINT": f"http://{server['s3']}",
+        # Never asked: every server above is an address.
+        "RESOLVER": LOOPBACK,
+        "EDGE_CACHE": f"{data}/cache",
+        "EDGE_CACHE_SIZE": settings.edge_cache_size,
+        "TOMBSTONES": f"{data}/tombstones",
+        "MAX_REQUEST_BYTES": str(settings.max_request_bytes),
+        "RUN_DIR": f"{data}/run/nginx",
+        "GIT_COMMIT": commit,
+    }
+
+
+def supervisord(rooms: Iterable[Room], data: Path) -> str:
+    """The configuration of supervisord: no port, no socket; the door closes first, what the others need goes last."""
+    order = {"s3": 10, "nginx": 30}
+    sections = [
+        f"[supervisord]\nnodaemon = true\nsilent = true\nlogfile = {data}/logs/supervisord.log\n"
+        # One file a run: the launcher reads it whole.
+        f"logfile_maxbytes = 0\npidfile = {data}/run/supervisord.pid\nchildlogdir = {data}/logs\n"
+    ]
+    # A group stops together; groups stop one after another, the highest number first.
+    inner = ",".join(room.name for room in rooms if room.name not in order)
+    sections.append(f"[group:rooms]\nprograms = {inner}\npriority = 20\n")
+    for room in rooms:
+        environment = ",".join(f"{name}={_quoted(name, value)}" for name, value in room.environment.items())
+        lines = {
+            "command": room.command,
+            "directory": str(ROOT),
+            "environment": environment,
+            "priority": str(order.get(room.name, 20)),
+            "autorestart": "true",
+            # Who ends sooner has not started: three more tries, further and further apart, then supervisord gives up.
+            "startsecs": "5",
+            "stopsignal": room.stop_signal,
+            "stopwaitsecs": str(room.stop_within),
+            "killasgroup": "true",
+            "redirect_stderr": "true",
+            "stdout_logfile": f"{data}/logs/{room.name}.log",
+            "stdout_logfile_maxbytes": "10MB",
+            "stdout_logfile_backups": "3",
+        }
+        # % begins an expression in supervisord's language.
+        body = "".join(f"{name} = {value.replace('%', '%%')}\n" for name, value in lines.items())
+        sections.append(f"[program:{room.name}]\n{body}")
+    return "\n".join(sections)
+
+
+def _quoted(name: str, value: str) -> str:
+    if re.search(r"['\n]|\s[;#]", value):
+        raise ValueError(f"{name} must be one line, without ' and without ; or # after a space")
+    return f"'{value}'"

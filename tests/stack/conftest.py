@@ -1,0 +1,32 @@
+"""The whole service, twice: as `make run` starts it, and as containers. Started once a session each."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stack.stacks import Containers, Embedded, Picture, Stack, running
+
+_names = (f"photo-{number}" for number in itertools.count())
+
+
+@pytest.fixture(
+    scope="session",
+    params=["embedded", pytest.param("containers", marks=pytest.mark.docker)],
+)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The running service."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "embedded":
+        with running(Embedded(folder)) as embedded:
+            yield embedded
+        return
+    request.getfixturevalue("docker_engine")
+    with running(Containers(folder)) as containers:
+        yield containers
+
+
+@pytest.fixture
+def photo(stack: Stack, coffee: bytes) -> Picture:
+    """A photograph that is in the service under a name of its own."""
+    return stack.upload(coffee, f"{next(_names)}.jpg")
