@@ -145,7 +145,8 @@ def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> M
         "ROUTES_LISTEN": server["nginx"],
         "UPLOADER_SERVER": server["uploader"],
         "SIGNER_SERVER": server["signer"],
-        "THUMBOR_UPSTREAM": " ".join(f"server {address};" for address in thumbors),
+        # By default a process that failed once is left alone for 10 s, and with both left alone every miss is a 502.
+        "THUMBOR_UPSTREAM": " ".join(f"server {address} max_fails=0;" for address in thumbors),
         "S3_ENDPOINT": f"http://{server['s3']}",
         # Never asked: every server above is an address.
         "RESOLVER": LOOPBACK,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+_NO_ENGINE = "no Docker engine answers `docker version`: the containers are not tested"
 IMAGES = Path(__file__).parent / "images"
 
 
@@ -42,16 +43,22 @@ def docker_engine() -> None:
     docker = shutil.which("docker")
     if docker and subprocess.run([docker, "version"], capture_output=True).returncode == 0:
         return
-    reason = "no Docker engine answers `docker version`: the containers are not tested"
     if os.environ.get("CI") and not os.environ.get("NO_DOCKER_ENGINE"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+        pytest.fail(_NO_ENGINE)
+    pytest.skip(_NO_ENGINE)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let no skipped test pass for a green run where everything must be tested."""
+    """Let no skipped test pass for a green run where everything must be tested.
+
+    The one exception is a machine on which no Docker engine can be started, which NO_DOCKER_ENGINE says.
+    """
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter and reporter.stats.get("skipped") and os.environ.get("CI") == "true" and session.exitstatus == 0:
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    unforgiven = [
+        report for report in skipped if not (os.environ.get("NO_DOCKER_ENGINE") and _NO_ENGINE in str(report.longrepr))
+    ]
+    if unforgiven and os.environ.get("CI") == "true" and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -64,5 +71,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = sorted({str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)})
     for reason in reasons:
         terminalreporter.line(reason, red=True)
-    if os.environ.get("CI") == "true":
+    if os.environ.get("CI") == "true" and not os.environ.get("NO_DOCKER_ENGINE"):
         terminalreporter.line("CI=true: that is a failure.", red=True, bold=True)

@@ -1,0 +1,132 @@
+"""Each script of bench/ runs to its end and tells a result. How fast anything is, no test says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.load import by_threads, read_wrk
+from bench.rounds import alternate, tell
+
+ROOT = Path(__file__).resolve().parents[2]
+_WRK = """Running 1s test @ http://127.0.0.1:5000/
+  2 threads and 2 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency   211.04us  420.95us   7.71ms   94.94%
+    Req/Sec     7.70k     1.22k    9.58k    65.00%
+  Latency Distribution
+     50%  112.00us
+     75%  150.00us
+     90%  256.00us
+     99%    2.25ms
+  15324 requests in 1.00s, 220.94MB read
+{errors}Requests/sec:  15311.25
+Transfer/sec:    220.76MB
+"""
+
+
+def test_ratios_are_those_of_the_same_round(capsys: pytest.CaptureFixture[str]) -> None:
+    """A machine that is slow for a round is slow for both sides: their ratio does not change."""
+    speeds = {"ours": iter([99.0, 8.0, 80.0, 4.0]), "theirs": iter([1.0, 10.0, 100.0, 8.0])}
+
+    comparison = alternate(
+        "speed",
+        {
+            "ours": lambda: {"x/s": next(speeds["ours"]), "ms": 1.0},
+            "theirs": lambda: {"x/s": next(speeds["theirs"])},
+        },
+        rounds=3,
+        goals={"theirs": 0.7},
+    )
+
+    assert comparison.ratios() == {"theirs": {"median": 0.8, "min": 0.5, "max": 0.8, "goal": 0.7}}
+    assert comparison.figures("ours") == {"x/s": 8.0, "ms": 1.0}
+    assert "ours / theirs: 0.8 (0.5-0.8), goal 0.7: reached" in capsys.readouterr().out
+
+
+def test_the_last_line_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """What programs read, with the facts that a script adds."""
+    comparison = alternate("speed", {"a": lambda: {"x/s": 1.0}, "b": lambda: {"x/s": 2.0}}, rounds=1)
+
+    tell("example", [comparison], wrk=False)
+
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["bench"] == "example"
+    assert said["wrk"] is False
+    assert said["results"][0]["ratios"]["b"]["median"] == 0.5
+
+
+def test_what_wrk_reports_is_read() -> None:
+    """With its units."""
+    assert read_wrk(_WRK.format(errors="")) == {"requests/s": 15311.25, "p50 ms": 0.112, "p99 ms": 2.25}
+
+
+@pytest.mark.parametrize("errors", ["  Non-2xx or 3xx responses: 3\n", "  Socket errors: connect 0, read 4\n"])
+def test_errors_are_no_result(errors: str) -> None:
+    """Errors are quick; they must not pass for requests."""
+    with pytest.raises(RuntimeError):
+        read_wrk(_WRK.format(errors=errors))
+
+
+def test_threads_do_as_much_as_was_asked() -> None:
+    """However many share the work."""
+    done: list[int] = []
+
+    figures = by_threads([lambda: done.append(1)] * 3, 10, "pieces")
+
+    assert len(done) == 10
+    assert set(figures) == {"pieces/s", "p50 ms", "p99 ms"}
+
+
+def test_a_failure_in_a_thread_is_told() -> None:
+    """A measurement with a failure in it is none."""
+    with pytest.raises(ZeroDivisionError):
+        by_threads([lambda: 1 // 0], 10, "pieces")
+
+
+@pytest.mark.parametrize("script", ["hits", "misses", "uploads", "start_stop"])
+def test_every_script_tells_what_it_is_for(script: str) -> None:
+    """`--help` is where somebody looks first."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"bench.{script}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert "?" in done.stdout
+    assert "--rounds" in done.stdout
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    ("script", "few", "sides"),
+    [
+        ("hits", ["--connections", "2", "--seconds", "1"], {"stack", "plain file", "plain file, logged"}),
+        ("misses", ["--clients", "2", "--requests", "6"], {"stack", "bare Thumbor"}),
+        ("uploads", ["--clients", "1", "--uploads", "1"], {"stack", "boto3", "boto3, unversioned"}),
+        ("start_stop", [], {"existing data", "empty data"}),
+    ],
+)
+def test_a_script_measures_and_leaves_nothing(
+    script: str, few: list[str], sides: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With tiny numbers, from start to end: every side is measured and compared, every file is gone."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    done = subprocess.run(
+        [sys.executable, "-m", f"bench.{script}", "--rounds", "1", *few],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert said["bench"] == script
+    result = said["results"][0]
+    assert set(result["sides"]) == sides
+    assert len(result["ratios"]) == len(sides) - 1
+    assert all(ratio["median"] > 0 for ratio in result["ratios"].values())
+    assert list(tmp_path.iterdir()) == []
