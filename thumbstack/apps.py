@@ -3,11 +3,13 @@
 import hmac
 import json
 import re
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from thumbstack.picture_key import is_segment
+from thumbstack.picture_type import BY_EXTENSION, PictureType
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{20,128}")
 
@@ -27,6 +29,18 @@ class Grant:
 
     app: str
     private: bool
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What an app wants done with its uploads, where it differs from what is done for everybody."""
+
+    # Types that it takes; empty: all.
+    types: frozenset[PictureType] = frozenset()
+    # Leave GPS data in stored originals.
+    keep_location: bool = False
+    # Store JPEGs upright instead of marked as to be turned.
+    upright: bool = False
 
 
 class Apps:
@@ -89,3 +103,47 @@ def _read_entry(number: int, entry: Any) -> AppKeys:
         if not isinstance(entry[name], str) or not _KEY.fullmatch(entry[name]):
             raise ValueError(f"API_KEYS entry {number} (app {app}): {name} must be 20 to 128 of A-Z a-z 0-9 _ -")
     return AppKeys(**entry)
+
+
+def read_rules(text: str) -> dict[str, Rules]:
+    """Read ``{"<app>": {"types": ["jpg"], "keep_location": true, "upright": true}}``; an error names the app."""
+    try:
+        entries = json.loads(text) if text.strip() else {}
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is no JSON: {error.msg} at character {error.pos}") from None
+    if not isinstance(entries, dict):
+        raise ValueError("must be a JSON object with an entry for each app")
+    return {app: _read_rules(app, entry) for app, entry in entries.items()}
+
+
+def _read_rules(app: str, entry: Any) -> Rules:
+    if not isinstance(entry, dict) or entry.keys() - {"types", "keep_location", "upright"}:
+        raise ValueError(f"app {app} may have types, keep_location and upright, and nothing else")
+    extensions = entry.get("types", [])
+    if not isinstance(extensions, list) or not all(extension in BY_EXTENSION for extension in extensions):
+        raise ValueError(f"app {app}: types must be a list of {', '.join(sorted(BY_EXTENSION))}")
+    switches = [entry.get(name, False) for name in ("keep_location", "upright")]
+    if not all(isinstance(switch, bool) for switch in switches):
+        raise ValueError(f"app {app}: keep_location and upright must be true or false")
+    return Rules(frozenset(BY_EXTENSION[extension] for extension in extensions), *switches)
+
+
+def mint(app: str) -> dict[str, str]:
+    """A new pair of keys for an app, as an entry of API_KEYS."""
+    if not is_segment(app):
+        raise ValueError("the app must be lower case letters, digits, '.', '_' or '-'")
+    return {"app": app, "public_key": secrets.token_urlsafe(24), "private_key": secrets.token_urlsafe(24)}
+
+
+if __name__ == "__main__":
+    import argparse
+    import sys
+
+    parser = argparse.ArgumentParser(
+        prog="make keys", description="Mints a pair of API keys: add what it prints to the list in API_KEYS."
+    )
+    parser.add_argument("app", help="name of the app: lower case letters, digits, '.', '_' or '-'")
+    try:
+        print(json.dumps(mint(parser.parse_args().app)))
+    except ValueError as problem:
+        sys.exit(str(problem))

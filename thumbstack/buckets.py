@@ -1,9 +1,11 @@
 """The two buckets: originals, which are the only truth, and results, which can be made again."""
 
 import base64
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
@@ -12,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from thumbstack.picture_key import PictureKey
+from thumbstack.picture_key import PictureKey, incoming_prefix
 from thumbstack.picture_type import BY_EXTENSION
 from thumbstack.refusal import NoSuchPicture, StorageUnavailable
 
@@ -58,39 +60,83 @@ def _translated() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """What S3 knows of a picture."""
+
+    content_type: str
+    bytes: int
+    modified: datetime
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Buckets:
     """Every call raises StorageUnavailable when S3 does not do its part."""
 
     client: "S3Client"
     pictures: str
     results: str
+    # What S3 itself, or a CDN straight before it, says of a picture.
+    cache_control: str = "public, max-age=31536000, immutable"
 
-    def put_original(
-        self, picture: PictureKey, body: BinaryIO, sha256: bytes, content_type: str, metadata: dict[str, str]
-    ) -> None:
-        """Store an original whole or not at all, and never over another; S3 compares the checksum."""
+    def put(self, key: str, body: BinaryIO, sha256: str, content_type: str, metadata: dict[str, str]) -> None:
+        """Store a picture whole or not at all, and never over another; S3 compares the checksum (hex) of the bytes."""
         with _translated():
             self.client.put_object(
                 Bucket=self.pictures,
-                Key=str(picture),
+                Key=key,
                 Body=body,
                 ContentType=content_type,
+                CacheControl=self.cache_control,
                 Metadata=metadata,
-                ChecksumSHA256=base64.b64encode(sha256).decode(),
+                ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
                 IfNoneMatch="*",
             )
 
-    def originals(self, prefix: str) -> Iterator[PictureKey]:
+    def stored(self, key: str) -> Stored:
+        """What is known of a stored picture; raises NoSuchPicture."""
+        with _translated():
+            head = self.client.head_object(Bucket=self.pictures, Key=key)
+        return Stored(head["ContentType"], head["ContentLength"], head["LastModified"], head["Metadata"])
+
+    def read(self, key: str) -> bytes:
+        """The bytes of a stored picture; raises NoSuchPicture."""
+        with _translated():
+            return self.client.get_object(Bucket=self.pictures, Key=key)["Body"].read()
+
+    def holds(self, key: str, sha256: str) -> bool:
+        """Whether the bytes of a stored picture are those: read again, not believed."""
+        return hashlib.sha256(self.read(key)).hexdigest() == sha256
+
+    def copy(self, source: str, target: str, metadata: dict[str, str]) -> None:
+        """Copy a picture within its bucket, with other metadata; onto itself it only changes them."""
+        with _translated():
+            self.client.copy_object(
+                Bucket=self.pictures,
+                Key=target,
+                CopySource={"Bucket": self.pictures, "Key": source},
+                ContentType=self.stored(source).content_type,
+                CacheControl=self.cache_control,
+                Metadata=metadata,
+                MetadataDirective="REPLACE",
+            )
+
+    def originals(self, prefix: str, after: str = "") -> Iterator[PictureKey]:
         """The keys of all originals under a prefix that ends in a slash, in the order of their names."""
-        return (picture for key in self._keys(self.pictures, prefix) if (picture := PictureKey.parse(key)))
+        return (picture for key in self._keys(self.pictures, prefix, after) if (picture := PictureKey.parse(key)))
+
+    def incoming(self, prefix: str) -> Iterator[PictureKey]:
+        """The pictures that wait under a published prefix."""
+        keys = self._keys(self.pictures, incoming_prefix(prefix))
+        return (picture for key in keys if (picture := PictureKey.parse_incoming(key)))
 
     def result_keys(self, prefix: str) -> Iterator[str]:
         """The keys of all results under a prefix that ends in a slash."""
         return self._keys(self.results, prefix)
 
-    def delete_originals(self, pictures: Iterable[PictureKey]) -> int:
-        """Delete originals; says how many."""
-        return self._delete(self.pictures, map(str, pictures))
+    def delete_pictures(self, keys: Iterable[str]) -> int:
+        """Delete originals, or pictures that wait, by their keys; says how many."""
+        return self._delete(self.pictures, keys)
 
     def delete_results(self, keys: Iterable[str]) -> int:
         """Delete results by their keys; says how many."""
@@ -118,9 +164,10 @@ class Buckets:
             for bucket in (self.pictures, self.results):
                 self.client.head_bucket(Bucket=bucket)
 
-    def _keys(self, bucket: str, prefix: str) -> Iterator[str]:
+    def _keys(self, bucket: str, prefix: str, after: str = "") -> Iterator[str]:
+        pages = self.client.get_paginator("list_objects_v2")
         with _translated():
-            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
                 for item in page.get("Contents", ()):
                     yield item["Key"]
 

@@ -1,6 +1,7 @@
-"""The delete that reaches every copy: originals, results, and what this node's edge holds."""
+"""The delete that reaches every copy: originals, pictures that wait, results, and what this node's edge holds."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from thumbstack.buckets import Buckets
@@ -19,19 +20,25 @@ class Deleted:
     edge: int
 
 
-def delete_pictures(buckets: Buckets, edge: Edge, prefix: str, extension: str | None = None) -> Deleted:
-    """Delete all pictures under a prefix that ends in a slash, or only those of one extension.
+def delete_pictures(
+    buckets: Buckets,
+    edge: Edge,
+    prefix: str,
+    chosen: Callable[[PictureKey], bool] = lambda picture: True,
+    *,
+    dry_run: bool = False,
+) -> Deleted:
+    """Delete the chosen pictures under a prefix that ends in a slash; a dry run only counts them.
 
     The originals go first: whoever stores a result afterwards looks for its original and takes the result back. So does
     a call that was broken off: the next one finds results without an original, and removes them.
     """
-
-    def chosen(picture: PictureKey) -> bool:
-        return extension is None or picture.extension == extension
-
+    waiting = set(filter(chosen, buckets.incoming(prefix)))
     pictures = set(filter(chosen, buckets.originals(prefix)))
-    originals = buckets.delete_originals(sorted(pictures))
-    edge.bury(pictures)
+    keys = [*(picture.incoming for picture in sorted(waiting)), *map(str, sorted(pictures))]
+    if not dry_run:
+        buckets.delete_pictures(keys)
+        edge.bury(pictures)
 
     asked: dict[PictureKey, list[str]] = defaultdict(list)
     results: dict[PictureKey, list[str]] = defaultdict(list)
@@ -44,8 +51,10 @@ def delete_pictures(buckets: Buckets, edge: Edge, prefix: str, extension: str | 
     # Listed after the results, so that a picture that came in meanwhile is seen here and keeps its own.
     kept = set(buckets.originals(prefix)) if results.keys() - pictures else set()
     left_over = results.keys() - pictures - kept
-    edge.bury(left_over)
-    gone = pictures | left_over
-    removed = buckets.delete_results(key for picture in sorted(gone) for key in results.get(picture, ()))
-    forgotten = sum(edge.forget(picture, asked.get(picture, ())) for picture in gone)
-    return Deleted(sorted(gone), originals, removed, forgotten)
+    published = pictures | left_over
+    doomed = [key for picture in sorted(published) for key in results.get(picture, ())]
+    if not dry_run:
+        edge.bury(left_over)
+        buckets.delete_results(doomed)
+    forgotten = sum(edge.forget(picture, asked.get(picture, ()), dry_run=dry_run) for picture in published)
+    return Deleted(sorted(published | waiting), len(keys), len(doomed), forgotten)

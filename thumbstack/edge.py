@@ -34,20 +34,30 @@ class Edge:
             stone.parent.mkdir(parents=True, exist_ok=True)
             stone.touch()
 
-    def forget(self, picture: PictureKey, asked: Iterable[str]) -> int:
-        """Unlink the cached original and the cached variants of the given options; says how many entries there were."""
+    def forget(self, picture: PictureKey, asked: Iterable[str], *, dry_run: bool = False) -> int:
+        """Unlink the cached original and the cached variants of the given options; says how many entries there were.
+
+        A dry run only counts.
+        """
         uris = {f"/{picture}"}
         for options in asked:
             uris.update(signed_path(picture, options, key) for key in self.security_keys)
             uris.add(readable_path(picture, options))
             uris.update(readable_path(picture, name) for name, named in self.presets.items() if named == options)
-        return sum(self._unlink(f"{format_}|{uri}|") for format_, uri in product(_FORMATS, uris))
+        entries = [self._entry(f"{format_}|{uri}|") for format_, uri in product(_FORMATS, uris)]
+        if dry_run:
+            return sum(entry.exists() for entry in entries)
+        return sum(map(_unlink, entries))
 
-    def _unlink(self, cache_key: str) -> bool:
-        """Remove the file of an entry: nginx names it by the MD5 of the cache key, and takes its absence for a miss."""
+    def _entry(self, cache_key: str) -> Path:
+        """The file of an entry: nginx names it by the MD5 of the cache key, and takes its absence for a miss."""
         name = hashlib.md5(cache_key.encode(), usedforsecurity=False).hexdigest()
-        try:
-            (self.cache / name[-1] / name[-3:-1] / name).unlink()
-        except FileNotFoundError:
-            return False
-        return True
+        return self.cache / name[-1] / name[-3:-1] / name
+
+
+def _unlink(entry: Path) -> bool:
+    try:
+        entry.unlink()
+    except FileNotFoundError:
+        return False
+    return True

@@ -14,9 +14,9 @@ MAX_SIDE = 4096
 _MAX_LENGTH = 500
 _FILTER = r"[a-z_]+\([A-Za-z0-9_.,/ #-]*\)"
 _GRAMMAR = re.compile(
-    r"(?P<before>(?:trim(?::(?:top-left|bottom-right))?(?::\d{1,3})?/)?"
-    r"(?:\d{1,5}x\d{1,5}:\d{1,5}x\d{1,5}/)?"
-    r"(?:(?:adaptive-)?(?:full-)?fit-in/)?)"
+    r"(?P<trim>(?:trim(?::(?:top-left|bottom-right))?(?::\d{1,3})?/)?)"
+    r"(?P<crop>(?:\d{1,5}x\d{1,5}:\d{1,5}x\d{1,5}/)?)"
+    r"(?P<fit>(?:(?:adaptive-)?(?:full-)?fit-in/)?)"
     r"(?:(?P<flip_x>-?)(?P<width>\d{0,5})x(?P<flip_y>-?)(?P<height>\d{0,5})/)?"
     r"(?P<after>(?:(?:left|right|center)/)?(?:(?:top|bottom|middle)/)?(?:smart/)?"
     rf"(?:filters:{_FILTER}(?::{_FILTER})*/)?)"
@@ -27,7 +27,9 @@ _GRAMMAR = re.compile(
 class Options:
     """A checked option string. Width and height in pixels; 0: in proportion, or not asked."""
 
-    before: str
+    trim: str
+    crop: str
+    fit: str
     width: int
     height: int
     after: str
@@ -40,9 +42,13 @@ class Options:
         height = round(self.height * width / self.width) if self.width and self.height else 0
         return replace(self, width=width, height=height, sized=True)
 
+    def cropped(self, left: int, top: int, width: int, height: int) -> Self:
+        """The same variant of a part of the picture, by Thumbor's manual crop; all in pixels of the original."""
+        return replace(self, crop=f"{left}x{top}:{left + width}x{top + height}/")
+
     def __str__(self) -> str:
         size = f"{self.flip_x}{self.width}x{self.flip_y}{self.height}/" if self.sized else ""
-        return f"{self.before}{size}{self.after}".rstrip("/")
+        return f"{self.trim}{self.crop}{self.fit}{size}{self.after}".rstrip("/")
 
 
 def read_options(text: str) -> Options:
@@ -56,4 +62,6 @@ def read_options(text: str) -> Options:
     width, height = (int(match[side] or 0) for side in ("width", "height"))
     if max(width, height) > MAX_SIDE:
         raise BadOptions(f"No side may be longer than {MAX_SIDE} pixels.")
-    return Options(match["before"], width, height, match["after"], match["flip_x"] or "", match["flip_y"] or "", sized)
+    trim, crop, fit = match["trim"], match["crop"], match["fit"]
+    flip_x, flip_y = match["flip_x"] or "", match["flip_y"] or ""
+    return Options(trim, crop, fit, width, height, match["after"], flip_x, flip_y, sized)

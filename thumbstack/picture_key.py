@@ -14,6 +14,7 @@ _MAX_SEGMENT_BYTES = 255
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[a-z0-9._-]{1,255}\Z")
 _HASH_MARK = "--"
 _HASH_HEX = 12
+_INCOMING = "incoming"
 
 
 def is_segment(text: str) -> bool:
@@ -36,6 +37,17 @@ class PictureKey:
         if len(segments) != 4 or segments[0] != "o" or not all(map(is_segment, segments)):
             return None
         return cls(*segments[1:])
+
+    @classmethod
+    def parse_incoming(cls, text: str) -> Self | None:
+        """Read an incoming key, ``incoming/<app>/<folder>/<file>``: uploaded, not yet published."""
+        start, slash, rest = text.partition("/")
+        return cls.parse(f"o/{rest}") if slash and start == _INCOMING else None
+
+    @property
+    def incoming(self) -> str:
+        """Where this picture waits until it is published."""
+        return f"{_INCOMING}/{self.app}/{self.folder}/{self.file}"
 
     @property
     def extension(self) -> str:
@@ -71,6 +83,11 @@ def folder_for(stem: str) -> str:
     # surrogatepass: a name may hold bytes that were no UTF-8, and must still have its own folder.
     digest = hashlib.sha256(stem.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_HEX]
     return slug[: _MAX_SEGMENT_BYTES - len(_HASH_MARK) - _HASH_HEX].rstrip("-") + _HASH_MARK + digest
+
+
+def incoming_prefix(prefix: str) -> str:
+    """The prefix under which the pictures of a published prefix wait."""
+    return f"{_INCOMING}/{prefix.removeprefix('o/')}"
 
 
 def new_file(extension: str, now: float) -> str:

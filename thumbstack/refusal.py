@@ -121,3 +121,30 @@ class StorageUnavailable(Refused):
     status = 503
     code = "storage_unavailable"
     retry_after_seconds = 5
+
+
+class DigestMismatch(Refused):
+    """What came is not what the caller says it sent."""
+
+    code = "digest_mismatch"
+
+
+class Infected(Refused):
+    """The scanner says no."""
+
+    status = 422
+    code = "infected"
+
+
+class ScannerUnavailable(Refused):
+    """Nothing passes unscanned; the caller may come again."""
+
+    status = 503
+    code = "scanner_unavailable"
+    retry_after_seconds = 30
+
+
+class NotTurnable(Refused):
+    """A picture that cannot be turned: it is drawn, or it has pages or frames."""
+
+    code = "not_turnable"

@@ -7,8 +7,12 @@ from flask import Flask
 from thumbstack.buckets import Buckets, s3_client
 from thumbstack.edge import Edge
 from thumbstack.inspection import Limits
-from uploader import errors, pictures, readiness
+from uploader import errors, incoming, pictures, readiness
 from uploader.config import Config
+from uploader.intake import Intake
+from uploader.room import Room
+from uploader.scanner import read_scanner
+from uploader.warming import Warming
 
 
 def create_app(config: Config) -> Flask:
@@ -17,22 +21,35 @@ def create_app(config: Config) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = config.max_request_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
     buckets = Buckets(
-        s3_client(config.s3_endpoint, config.aws_region), pictures=config.pictures_bucket, results=config.results_bucket
+        s3_client(config.s3_endpoint, config.aws_region),
+        pictures=config.pictures_bucket,
+        results=config.results_bucket,
+        cache_control=config.cache_control,
     )
     # Readiness must be told in seconds, also when S3 hangs.
     hasty = replace(buckets, client=s3_client(config.s3_endpoint, config.aws_region, patience_seconds=2, attempts=1))
     presets = config.presets()
     edge = Edge(config.edge_cache, config.tombstones, config.security_keys, presets)
-    app.extensions["room"] = pictures.Room(
+    intake = Intake(
+        buckets,
+        read_scanner(config.scanner),
+        Limits(max_bytes=config.max_upload_bytes),
+        config.rules(),
+        at_once=config.decodes_at_once,
+    )
+    warm = [presets[name] for name in config.warm_presets]
+    app.extensions["room"] = Room(
         apps=config.apps(),
         buckets=buckets,
         edge=edge,
-        limits=Limits(max_bytes=config.max_upload_bytes),
+        intake=intake,
+        warming=Warming(config.thumbor_servers, warm, config.security_keys[0]),
         public_url=config.public_url,
         presets=presets,
         security_key=config.security_keys[0],
     )
     app.register_blueprint(pictures.routes)
+    app.register_blueprint(incoming.routes)
     app.register_blueprint(readiness.routes(hasty, config.thumbor_servers, config.signer_server))
     errors.answer_in_json(app)
     return app

@@ -1,12 +1,16 @@
 """What the uploader is told by its environment, beside what all rooms are told."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from thumbstack.apps import Rules, read_rules
 from thumbstack.settings import Settings, comma_separated
+from uploader.scanner import read_scanner
 
 
 class Config(Settings):
@@ -23,7 +27,40 @@ class Config(Settings):
     thumbor_servers: Annotated[tuple[str, ...], NoDecode] = ()
     signer_server: str | None = None
 
-    @field_validator("thumbor_servers", mode="before")
+    # What S3 itself says of a published picture; the edge says what nginx/snippets/maps.conf has.
+    cache_control: str = "public, max-age=31536000, immutable"
+    # Presets that are rendered right after an upload.
+    warm_presets: Annotated[tuple[str, ...], NoDecode] = ()
+    # clamd://host:3310, clamd:///socket, http(s)://..., or the path of a program; scanner.py
+    scanner: str | None = None
+    # {"<app>": {"types": [...], "keep_location": false, "upright": false}}
+    app_rules: str = ""
+    # For all apps that have no rule of their own.
+    auto_orient_original: bool = False
+    keep_location: bool = False
+    # A picture that is being decoded may take 0.5 GB.
+    decodes_at_once: int = Field(default=2, ge=1)
+
+    @field_validator("thumbor_servers", "warm_presets", mode="before")
     @classmethod
-    def _split_servers(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         return comma_separated(value)
+
+    @field_validator("scanner")
+    @classmethod
+    def _check_scanner(cls, address: str | None) -> str | None:
+        read_scanner(address)
+        return address
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        read_rules(self.app_rules)
+        unknown = set(self.warm_presets) - self.presets().keys()
+        if unknown:
+            raise ValueError(f"WARM_PRESETS names no preset: {', '.join(sorted(unknown))}")
+        return self
+
+    def rules(self) -> Mapping[str, Rules]:
+        """The rules of each app; those without an entry have the installation's."""
+        everybody = Rules(keep_location=self.keep_location, upright=self.auto_orient_original)
+        return defaultdict(lambda: everybody, read_rules(self.app_rules))

@@ -1,73 +1,45 @@
-"""Pictures by HTTP: put in, read back by name, deleted."""
+"""Pictures by HTTP: put in, found, read back, deleted."""
 
-import hashlib
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
 from typing import Any, BinaryIO, cast
-from urllib.parse import quote
 
+import http_sf
 from flask import Blueprint, Response, current_app, jsonify, request
 from werkzeug.datastructures import FileStorage
 
-from thumbstack.apps import Apps, Grant
-from thumbstack.buckets import Buckets
 from thumbstack.deletion import Deleted, delete_pictures
-from thumbstack.edge import Edge
-from thumbstack.inspection import Limits, inspect
-from thumbstack.picture_key import PictureKey, app_prefix, folder_for, folder_prefix, new_file
+from thumbstack.picture_key import PictureKey, app_prefix, folder_for, folder_prefix
 from thumbstack.picture_type import split_name
-from thumbstack.refusal import Forbidden, Missing, NoSuchPicture, Refused
-from thumbstack.signing import signed_path
+from thumbstack.refusal import Missing, NoSuchPicture, Refused
+from uploader.entry import entry
+from uploader.intake import Arrival, TakenIn
+from uploader.room import Room, asked, field, grant, room
 
 routes = Blueprint("pictures", __name__)
 
-# S3 takes 2 KiB of metadata in all; a client's file name gets half of it.
-_MAX_NAME_BYTES = 1024
-
-
-@dataclass(frozen=True)
-class Room:
-    """What the routes work with."""
-
-    apps: Apps
-    buckets: Buckets
-    edge: Edge
-    limits: Limits
-    public_url: str | None
-    presets: Mapping[str, str]
-    security_key: str
-
-
-def _room() -> Room:
-    room: Room = current_app.extensions["room"]
-    return room
-
-
-def _grant(*, private: bool) -> Grant:
-    """What the request's keys allow; refused unless it is enough."""
-    bearer = request.authorization.token if request.authorization and request.authorization.type == "bearer" else None
-    keys = (bearer, _field("api_key"), _field("private_api_key"))
-    grant = _room().apps.grant(key for key in keys if key)
-    if grant is None or (private and not grant.private):
-        which = "private API key" if private else "API key"
-        raise Forbidden(f"Send a valid {which} as 'Authorization: Bearer ...'.")
-    return grant
-
-
-def _field(name: str) -> str:
-    """A field of the form, also in the body of a GET or DELETE as ``curl -F`` sends it, or of the query."""
-    return request.form.get(name) or request.args.get(name, "")
+_SHA256_BYTES = 32
+_MAX_LISTED = 100
+# A list asks S3 about each picture; so many at once keep a page under a tenth of a second.
+_LOOKS_AT_ONCE = 16
 
 
 @routes.post("/")
 def upload() -> tuple[Response, int]:
     """Take in every file of a multipart form, each with its own outcome."""
-    grant = _grant(private=False)
+    caller = grant(private=False)
     files = [file for _, file in request.files.items(multi=True)]
     if not files:
         raise Missing("There is no file in the form: send one with -F file=@picture.jpg")
-    outcomes = [_outcome(file, grant.app) for file in files]
+    again = asked("again")
+    outcomes = [_outcome(file, caller.app, alone=len(files) == 1, again=again) for file in files]
+    return answered(outcomes)
+
+
+def answered(outcomes: list[dict[str, Any]]) -> tuple[Response, int]:
+    """One answer for several outcomes: 201 where all went well, 207 where some did, the refusals' status where none."""
     refused = [outcome for outcome in outcomes if "error" in outcome]
     if not refused:
         return jsonify(status="Uploaded", pictures=outcomes), 201
@@ -75,64 +47,56 @@ def upload() -> tuple[Response, int]:
         return jsonify(status="Partly uploaded", pictures=outcomes), 207
     statuses = {outcome["status"] for outcome in refused}
     first = refused[0]
-    status = first["status"] if len(statuses) == 1 else 400
     answer = jsonify(error=first["error"], code=first["code"], pictures=outcomes)
-    if status == 503:
-        answer.headers["Retry-After"] = "5"
-    return answer, status
+    waits = [outcome["retry_after"] for outcome in refused if "retry_after" in outcome]
+    if waits:
+        answer.headers["Retry-After"] = str(max(waits))
+    return answer, first["status"] if len(statuses) == 1 else 400
 
 
-def _outcome(file: FileStorage, app: str) -> dict[str, Any]:
+def _outcome(file: FileStorage, app: str, *, alone: bool, again: bool) -> dict[str, Any]:
     try:
-        return _store(file, app)
+        taken = room().intake.take_in(arrival(file, alone=alone), app, again=again)
     except Refused as refusal:
         if refusal.status >= 500:
             current_app.logger.warning("%s: %r", refusal.code, refusal.__cause__)
-        return {"name": file.filename, "status": refusal.status, **refusal.body()}
+        later = {"retry_after": refusal.retry_after_seconds} if refusal.retry_after_seconds else {}
+        return {"name": file.filename, "status": refusal.status, **refusal.body(), **later}
+    room().warming.warm(taken.picture)
+    return told(taken)
 
 
-def _store(file: FileStorage, app: str) -> dict[str, Any]:
-    room = _room()
-    name = file.filename or ""
-    stem, _ = split_name(name)
-    if not stem:
-        raise Missing("The file has no name: give it one, it is how you ask for the picture later.")
-    body = cast(BinaryIO, file.stream)  # werkzeug's spooled part: memory when small, a file in TMPDIR when not
-    facts = inspect(body, room.limits, name)
-    size = facts.bytes
-    digest = hashlib.file_digest(body, "sha256")  # type: ignore[arg-type]
-    body.seek(0)
-    picture = PictureKey(app, folder_for(stem), new_file(facts.type.extension, time.time()))
-    metadata = {"name": quote(name)[:_MAX_NAME_BYTES], "sha256": digest.hexdigest()}
-    if facts.width is not None:
-        metadata |= {"width": str(facts.width), "height": str(facts.height)}
-    room.buckets.put_original(picture, body, digest.digest(), facts.type.content_type, metadata)
-    base = (room.public_url or request.host_url).rstrip("/")
-    # A PDF is kept and given back; Thumbor renders none.
-    presets = room.presets if facts.width is not None else {}
-    return {
-        "name": name,
-        "key": str(picture),
-        "url": f"{base}/{picture}",
-        "content_type": facts.type.content_type,
-        "width": facts.width,
-        "height": facts.height,
-        "bytes": size,
-        "sha256": digest.hexdigest(),
-        "urls": {
-            preset: base + signed_path(picture, options, room.security_key) for preset, options in presets.items()
-        },
-    }
+def told(taken: TakenIn) -> dict[str, Any]:
+    """The entry of a picture that was just taken in."""
+    known = entry(room(), taken.picture, taken.stored)
+    return {**known, "duplicate": True} if taken.duplicate else known
+
+
+def arrival(file: FileStorage, *, alone: bool) -> Arrival:
+    """A file of the form. What the request says of its content is said of the file where it is the only one."""
+    header = file.headers.get("Content-Digest") or (request.headers.get("Content-Digest") if alone else None)
+    # werkzeug's spooled part: memory when small, a file in TMPDIR when not.
+    body = cast(BinaryIO, file.stream)
+    return Arrival(body, file.filename or "", field("note"), _digest(header) if header else None)
+
+
+def _digest(header: str) -> bytes | None:
+    """The SHA-256 of a Content-Digest (RFC 9530); None where it names only other algorithms."""
+    with suppress(ValueError):
+        digests = http_sf.parse(header.encode("latin-1", "replace"), tltype="dictionary")
+        if isinstance(digests, dict) and "sha-256" not in digests:
+            return None
+        match digests:
+            case {"sha-256": (bytes(digest), _)} if len(digest) == _SHA256_BYTES:
+                return digest
+    raise Refused("The Content-Digest cannot be read: send sha-256=:<base64 of the file's SHA-256>:")
 
 
 @routes.get("/")
 def download() -> Response:
     """The newest original of a name, or of a full file name; nginx fetches the bytes."""
-    grant = _grant(private=True)
-    prefix, extension, name = _named(grant.app)
-    found = [
-        picture for picture in _room().buckets.originals(prefix) if extension is None or picture.extension == extension
-    ]
+    prefix, chosen, name = _named(grant(private=True).app)
+    found = list(filter(chosen, room().buckets.originals(prefix)))
     if not found:
         raise NoSuchPicture(f"No such picture: {name}")
     return _handed_to_nginx(max(found, key=lambda picture: picture.file))
@@ -147,36 +111,64 @@ def original(app: str, folder: str, file: str) -> Response:
     return _handed_to_nginx(picture)
 
 
+@routes.get("/pictures")
+def listed() -> Response:
+    """A page of the app's pictures in the order of their keys; `next` is where the page after it begins."""
+    caller = grant(private=True)
+    limit = _limit(field("limit"))
+    after = field("after")
+    if after and not after.startswith(app_prefix(caller.app)):
+        raise Refused("The cursor is none of this app's: send `next` of the page before as `after`.")
+    page = list(islice(room().buckets.originals(app_prefix(caller.app), after), limit + 1))
+    found = _entries(room(), page[:limit])
+    return jsonify(pictures=found, next=str(page[limit - 1]) if len(page) > limit else None)
+
+
+@routes.get("/pictures/o/<app>/<folder>/<file>")
+def one(app: str, folder: str, file: str) -> Response:
+    """What is known of one picture."""
+    picture = _own(app, folder, file)
+    return jsonify(entry(room(), picture, room().buckets.stored(str(picture))))
+
+
+@routes.delete("/pictures/o/<app>/<folder>/<file>")
+def delete_one(app: str, folder: str, file: str) -> Response:
+    """Delete one picture by its key, with every copy."""
+    picture = _own(app, folder, file)
+    deleted = delete_picture(picture, dry_run=asked("dry_run"))
+    if not deleted.pictures:
+        raise NoSuchPicture("No such picture")
+    return counted(_status(f"{picture} deleted"), deleted)
+
+
 @routes.delete("/")
 def delete() -> Response:
     """Delete every picture of a name, or of a full file name, with every copy."""
-    grant = _grant(private=True)
-    prefix, extension, name = _named(grant.app)
-    deleted = delete_pictures(_room().buckets, _room().edge, prefix, extension)
+    prefix, chosen, name = _named(grant(private=True).app)
+    deleted = delete_pictures(room().buckets, room().edge, prefix, chosen, dry_run=asked("dry_run"))
     if not deleted.pictures:
         raise NoSuchPicture(f"No such picture: {name}")
     stem, _ = split_name(name)
     files = sorted({f"{stem}.{picture.extension}" for picture in deleted.pictures})
-    return _deleted(f"{', '.join(files)} deleted", deleted)
+    return counted(_status(f"{', '.join(files)} deleted"), deleted)
 
 
 @routes.delete("/delete-all-pictures")
 def delete_all() -> Response:
     """Delete all pictures of the caller's app."""
-    grant = _grant(private=True)
-    return _deleted("Pictures deleted", delete_pictures(_room().buckets, _room().edge, app_prefix(grant.app)))
+    prefix = app_prefix(grant(private=True).app)
+    deleted = delete_pictures(room().buckets, room().edge, prefix, dry_run=asked("dry_run"))
+    return counted(_status("Pictures deleted"), deleted)
 
 
-def _named(app: str) -> tuple[str, str | None, str]:
-    """Prefix and extension of what the request names, and the name itself."""
-    name = _field("name")
-    stem, claimed = split_name(name)
-    if not stem:
-        raise Missing("The name is missing: send it as ?name=... or as the form field 'name'.")
-    return folder_prefix(app, folder_for(stem)), claimed.extension if claimed else None, name
+def delete_picture(picture: PictureKey, *, dry_run: bool = False) -> Deleted:
+    """The delete of one picture, whether it is published or waits."""
+    prefix = folder_prefix(picture.app, picture.folder)
+    return delete_pictures(room().buckets, room().edge, prefix, lambda other: other == picture, dry_run=dry_run)
 
 
-def _deleted(status: str, deleted: Deleted) -> Response:
+def counted(status: str, deleted: Deleted) -> Response:
+    """How much a delete removed, or would."""
     return jsonify(
         status=status,
         originals=deleted.originals,
@@ -186,9 +178,56 @@ def _deleted(status: str, deleted: Deleted) -> Response:
     )
 
 
+def _status(done: str) -> str:
+    return f"Nothing deleted: this was a dry run of «{done}»" if asked("dry_run") else done
+
+
+def _named(app: str) -> tuple[str, Callable[[PictureKey], bool], str]:
+    """The prefix of what the request names, which pictures under it are meant, and the name itself."""
+    name = field("name")
+    stem, claimed = split_name(name)
+    if not stem:
+        raise Missing("The name is missing: send it as ?name=... or as the form field 'name'.")
+
+    def chosen(picture: PictureKey) -> bool:
+        return claimed is None or picture.extension == claimed.extension
+
+    return folder_prefix(app, folder_for(stem)), chosen, name
+
+
+def _own(app: str, folder: str, file: str) -> PictureKey:
+    """A key that the caller's app owns; another app's pictures are not there for him."""
+    picture = PictureKey.parse(f"o/{app}/{folder}/{file}")
+    if picture is None or picture.app != grant(private=True).app:
+        raise NoSuchPicture("No such picture")
+    return picture
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return _MAX_LISTED // 2
+    if not text.isdecimal() or not 1 <= int(text) <= _MAX_LISTED:
+        raise Refused(f"The limit must be a number from 1 to {_MAX_LISTED}.")
+    return int(text)
+
+
+def _entries(here: Room, page: Iterable[PictureKey]) -> list[dict[str, Any]]:
+    """What is known of each picture; one that was deleted meanwhile is left out."""
+    address = here.address
+
+    def look(picture: PictureKey) -> dict[str, Any] | None:
+        try:
+            return entry(here, picture, here.buckets.stored(str(picture)), address)
+        except NoSuchPicture:
+            return None
+
+    with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
+        return [found for found in pool.map(look, page) if found]
+
+
 def _handed_to_nginx(picture: PictureKey) -> Response:
     """An empty answer that tells nginx where on S3 the bytes are: no worker of ours waits for a slow reader."""
     answer = Response(status=200)
-    answer.headers["X-Accel-Redirect"] = "/_s3" + _room().buckets.download_path(picture)
+    answer.headers["X-Accel-Redirect"] = "/_s3" + room().buckets.download_path(picture)
     del answer.headers["Content-Type"]
     return answer

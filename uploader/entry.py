@@ -1,0 +1,72 @@
+"""What a caller is told of a picture: the same words after an upload, in a list, and when asked."""
+
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from thumbstack.buckets import Stored
+from thumbstack.options import read_options
+from thumbstack.picture_key import PictureKey
+from thumbstack.picture_type import PDF
+from thumbstack.signing import signed_path
+from uploader.room import Room
+
+_CROP = re.compile(r"(\d{1,5})x(\d{1,5})\+(\d{1,5})\+(\d{1,5})")
+# Kept and given back; Thumbor renders none.
+_NOT_RENDERED = frozenset((PDF.content_type,))
+
+
+def entry(room: Room, picture: PictureKey, stored: Stored, address: str | None = None) -> dict[str, Any]:
+    """A picture as JSON; width and height as it is seen, in pixels, null where it has none.
+
+    `address` is for callers outside a request, who cannot be asked where they were reached.
+    """
+    known = stored.metadata
+    address = address or room.address
+    told = {
+        "name": unquote(known.get("name", picture.file)),
+        "key": str(picture),
+        "url": f"{address}/{picture}",
+        "content_type": stored.content_type,
+        "width": _number(known.get("width")),
+        "height": _number(known.get("height")),
+        "frames": _number(known.get("frames")),
+        "bytes": stored.bytes,
+        "sha256": known.get("sha256"),
+        "altered": "sha256-sent" in known,
+        "uploaded": stored.modified.isoformat(),
+        "dominant_color": known.get("color"),
+        "placeholder": known.get("placeholder"),
+        "urls": _urls(room, picture, stored, address),
+    }
+    if "note" in known:
+        told["note"] = unquote(known["note"])
+    if "crop" in known:
+        told["crop"] = known["crop"]
+    return told
+
+
+def _urls(room: Room, picture: PictureKey, stored: Stored, address: str) -> dict[str, str]:
+    """A signed URL of each preset, of the part that was chosen at publishing."""
+    if stored.content_type in _NOT_RENDERED:
+        return {}
+    crop = read_crop(stored.metadata.get("crop", ""))
+    signed = {}
+    for name, text in room.presets.items():
+        options = read_options(text)
+        options = options.cropped(*crop) if crop else options
+        signed[name] = address + signed_path(picture, str(options), room.security_key)
+    return signed
+
+
+def read_crop(text: str) -> tuple[int, int, int, int] | None:
+    """``WxH+X+Y`` as left, top, width, height; None for anything else."""
+    match = _CROP.fullmatch(text)
+    if match is None:
+        return None
+    width, height, left, top = map(int, match.groups())
+    return (left, top, width, height) if width and height else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None

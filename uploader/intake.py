@@ -1,0 +1,154 @@
+"""The way of a file from a request into the storage: inspected, cleaned, scanned, stored under a key of its own."""
+
+import hashlib
+import io
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+from urllib.parse import quote
+
+from thumbstack.apps import Rules
+from thumbstack.buckets import Buckets, Stored
+from thumbstack.inspection import Facts, Limits, inspect
+from thumbstack.location import without_location
+from thumbstack.picture_key import PictureKey, folder_for, folder_prefix, new_file
+from thumbstack.picture_type import JPEG, split_name
+from thumbstack.refusal import DigestMismatch, Missing
+from thumbstack.upright import upright
+from uploader.scanner import Scanner
+
+# S3 takes 2 KiB of metadata in all; what a client may write gets most of it.
+_MAX_TEXT_BYTES = 600
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file as it came."""
+
+    body: BinaryIO
+    name: str
+    note: str = ""
+    # SHA-256, where the client said what it sends.
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """A stored picture, and whether it had been there before."""
+
+    picture: PictureKey
+    stored: Stored
+    duplicate: bool = False
+    waiting: bool = False
+
+
+class Intake:
+    """Takes files in, a few at a time: decoding and cleaning need memory, everything else does not."""
+
+    def __init__(
+        self, buckets: Buckets, scanner: Scanner, limits: Limits, rules: Mapping[str, Rules], *, at_once: int
+    ) -> None:
+        self._buckets = buckets
+        self._scanner = scanner
+        self._limits = limits
+        self._rules = rules
+        self._decoding = threading.BoundedSemaphore(at_once)
+
+    def take_in(self, arrival: Arrival, app: str, *, again: bool = False) -> TakenIn:
+        """Publish a file at once, under the name it came with. Known bytes keep the key they have, unless `again`."""
+        stem, _ = split_name(arrival.name)
+        if not stem:
+            raise Missing("The file has no name: give it one, it is how you ask for the picture later.")
+        body, facts, metadata = self._checked(arrival, app)
+        folder = folder_for(stem)
+        known = None if again else self._known(folder_prefix(app, folder), facts)
+        if known:
+            return known
+        picture = PictureKey(app, folder, new_file(facts.type.extension, time.time()))
+        return self._store(picture, str(picture), body, facts, metadata)
+
+    def hold(self, arrival: Arrival, app: str) -> TakenIn:
+        """Take a file in under a new name of its own, and let it wait to be published."""
+        body, facts, metadata = self._checked(arrival, app)
+        picture = named(app, new_file(facts.type.extension, time.time()))
+        return replace(self._store(picture, picture.incoming, body, facts, metadata), waiting=True)
+
+    def renew(self, picture: PictureKey, data: bytes, metadata: Mapping[str, str]) -> TakenIn:
+        """Store another version of a picture that is there, with what was known of it."""
+        with self._decoding:
+            facts = inspect(io.BytesIO(data), replace(self._limits, max_bytes=2 * self._limits.max_bytes))
+        return self._store(picture, str(picture), io.BytesIO(data), facts, {**metadata, **_told(facts)})
+
+    def _checked(self, arrival: Arrival, app: str) -> tuple[BinaryIO, Facts, dict[str, str]]:
+        rules = self._rules[app]
+        limits = replace(self._limits, allowed_types=rules.types) if rules.types else self._limits
+        with self._decoding:
+            facts = inspect(arrival.body, limits, arrival.name)
+            if arrival.digest is not None and arrival.digest.hex() != facts.sha256:
+                raise DigestMismatch("The bytes that came are not those of the Content-Digest: send the file again.")
+            sent = facts.sha256
+            body, facts = self._cleaned(arrival.body, facts, rules)
+        self._scanner.check(body)
+        body.seek(0)
+        metadata = {"name": _text(arrival.name), **_told(facts)}
+        if arrival.note:
+            metadata["note"] = _text(arrival.note)
+        if facts.sha256 != sent:
+            metadata["sha256-sent"] = sent
+        return body, facts, metadata
+
+    def _cleaned(self, body: BinaryIO, facts: Facts, rules: Rules) -> tuple[BinaryIO, Facts]:
+        turn = rules.upright and facts.type is JPEG and facts.orientation != 1
+        if rules.keep_location and not turn:
+            return body, facts
+        data = clean = body.read()
+        body.seek(0)
+        if not rules.keep_location:
+            clean = without_location(clean, facts.type)
+        if turn:
+            clean = upright(clean)
+        if clean is data:
+            return body, facts
+        digest = hashlib.sha256(clean).hexdigest()
+        orientation = 1 if turn else facts.orientation
+        return io.BytesIO(clean), replace(facts, bytes=len(clean), sha256=digest, orientation=orientation)
+
+    def _known(self, prefix: str, facts: Facts) -> TakenIn | None:
+        for picture in self._buckets.originals(prefix):
+            if picture.extension == facts.type.extension:
+                stored = self._buckets.stored(str(picture))
+                if stored.metadata.get("sha256") == facts.sha256:
+                    return TakenIn(picture, stored, duplicate=True)
+        return None
+
+    def _store(self, picture: PictureKey, key: str, body: BinaryIO, facts: Facts, metadata: dict[str, str]) -> TakenIn:
+        self._buckets.put(key, body, facts.sha256, facts.type.content_type, metadata)
+        return TakenIn(picture, self._buckets.stored(key))
+
+
+def named(app: str, file: str) -> PictureKey:
+    """The picture of a file that has its name from us: the name is all that is needed to find it."""
+    return PictureKey(app, folder_for(split_name(file)[0]), file)
+
+
+def _told(facts: Facts) -> dict[str, str]:
+    """The facts as S3 metadata: ASCII text."""
+    told = {
+        "sha256": facts.sha256,
+        "frames": facts.frames,
+        "orientation": facts.orientation,
+        "width": facts.width,
+        "height": facts.height,
+        "color": facts.dominant_color,
+        "placeholder": facts.placeholder,
+    }
+    return {name: str(value) for name, value in told.items() if value is not None}
+
+
+def _text(text: str) -> str:
+    """Text of a client in ASCII, cut where it is too long, never within a character."""
+    while len(quoted := quote(text, safe=" /()[],;@!'")) > _MAX_TEXT_BYTES:
+        text = text[: len(text) * _MAX_TEXT_BYTES // len(quoted)]
+    return quoted

@@ -1,0 +1,72 @@
+"""What the routes of this room work with, and who may use them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app, request
+
+from thumbstack.apps import Apps, Grant
+from thumbstack.buckets import Buckets
+from thumbstack.edge import Edge
+from thumbstack.refusal import Forbidden
+from uploader.intake import Intake
+from uploader.warming import Warming
+
+
+@dataclass(frozen=True)
+class Room:
+    """Made once by create_app."""
+
+    apps: Apps
+    buckets: Buckets
+    edge: Edge
+    intake: Intake
+    warming: Warming
+    public_url: str | None
+    presets: Mapping[str, str]
+    security_key: str
+
+    @property
+    def address(self) -> str:
+        """Where the world reaches the service, without a slash at its end."""
+        return (self.public_url or request.host_url).rstrip("/")
+
+
+def room() -> Room:
+    """The room of the application that answers."""
+    found: Room = current_app.extensions["room"]
+    return found
+
+
+def field(name: str) -> str:
+    """A field of the form, also in the body of a GET or DELETE as ``curl -F`` sends it, or of JSON, or of the query."""
+    return str(request.form.get(name) or _json().get(name) or request.args.get(name, ""))
+
+
+def fields(name: str) -> list[str]:
+    """All values of a field that may be repeated; in JSON a list."""
+    listed = _json().get(name, [])
+    values = listed if isinstance(listed, list) else [listed]
+    return [*request.form.getlist(name), *map(str, values), *request.args.getlist(name)]
+
+
+def asked(name: str) -> bool:
+    """Whether a switch such as ``?dry_run=1`` is on."""
+    return field(name).lower() in ("1", "true", "yes")
+
+
+def _json() -> Mapping[str, Any]:
+    found = request.get_json(silent=True) if request.is_json else None
+    return found if isinstance(found, dict) else {}
+
+
+def grant(*, private: bool) -> Grant:
+    """What the request's keys allow; refused unless it is enough."""
+    bearer = request.authorization.token if request.authorization and request.authorization.type == "bearer" else None
+    keys = (bearer, field("api_key"), field("private_api_key"))
+    found = room().apps.grant(key for key in keys if key)
+    if found is None or (private and not found.private):
+        which = "private API key" if private else "API key"
+        raise Forbidden(f"Send a valid {which} as 'Authorization: Bearer ...'.")
+    return found
