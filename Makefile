@@ -22,6 +22,10 @@ $(INSTALLED): requirements.lock requirements-uv.lock
 run: $(INSTALLED) ## start the whole service on this machine, without Docker; Ctrl-C stops it (PORT, DATA, HOST, ...)
 	@exec $(BIN)/python -m deploy.run $(ARGS)
 
+.PHONY: keys
+keys: $(INSTALLED) ## mint a pair of API keys: make keys APP=shop
+	@$(BIN)/python -m thumbstack.apps "$(APP)"
+
 .PHONY: test
 test: $(INSTALLED) ## run every test that this machine can run, and say loudly what it cannot
 	@exec $(BIN)/python -m pytest $(ARGS)

@@ -29,6 +29,16 @@ class Settings(BaseSettings):
     api_keys: str = Field(default="", repr=False, description='[{"app": ..., "public_key": ..., "private_key": ...}]')
     public_url: str = Field(default="", description="the address that URLs begin with; empty: the one that was asked")
     presets_file: str = Field(default="", description="other presets than the shipped ones")
+    app_rules: str = Field(
+        default="", description='{"<app>": {"types": ["jpg"], "keep_location": true, "upright": true}}'
+    )
+    auto_orient_original: bool = Field(
+        default=False, description="store JPEGs upright instead of marked as to be turned"
+    )
+    keep_location: bool = Field(default=False, description="leave GPS data in stored originals")
+    warm_presets: str = Field(default="", description="presets rendered right after an upload: BI,MI,SI")
+    scanner: str = Field(default="", description="virus scan: clamd://host:3310, clamd:///socket, http://..., /program")
+    cors_origins: str = Field(default="", description="origins whose pages may use the API, parted by spaces; *: all")
     max_upload_bytes: int = Field(default=32 * 1024 * 1024, ge=1, description="the largest picture")
     max_request_bytes: int = Field(
         default=128 * 1024 * 1024, ge=1, description="the largest request, of one or many pictures"
@@ -111,6 +121,11 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
             environment={
                 **client,
                 **apps,
+                "APP_RULES": settings.app_rules,
+                "AUTO_ORIENT_ORIGINAL": str(settings.auto_orient_original),
+                "KEEP_LOCATION": str(settings.keep_location),
+                "WARM_PRESETS": settings.warm_presets,
+                "SCANNER": settings.scanner,
                 "MAX_UPLOAD_BYTES": str(settings.max_upload_bytes),
                 "MAX_REQUEST_BYTES": str(settings.max_request_bytes),
                 "EDGE_CACHE": f"{data}/cache",
@@ -155,6 +170,7 @@ def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> M
         "TOMBSTONES": f"{data}/tombstones",
         "MAX_REQUEST_BYTES": str(settings.max_request_bytes),
         "RUN_DIR": f"{data}/run/nginx",
+        "CORS_ORIGINS": settings.cors_origins,
         "GIT_COMMIT": commit,
     }
 

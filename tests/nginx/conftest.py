@@ -45,6 +45,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "TOMBSTONES": str(directory / "tombstones"),
         "MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES),
         "RUN_DIR": str(directory / "run"),
+        "CORS_ORIGINS": "https://a.example https://b.example:8443",
         "GIT_COMMIT": "0123456789abcdef",
     }
 

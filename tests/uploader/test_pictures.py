@@ -210,6 +210,73 @@ def test_a_broken_off_delete_is_finished_by_the_next(client: FlaskClient, bucket
     assert list(buckets.result_keys("o/demo/")) == []
 
 
+def test_a_dry_run_only_counts(client: FlaskClient, buckets: Buckets, config: Config, coffee: bytes) -> None:
+    key = stored(client, coffee, "bob.jpg")["key"]
+    result(buckets, f"{key}/200x200.jpg")
+
+    answers = [
+        client.delete(path + "dry_run=1") for path in ("/?name=bob&", "/delete-all-pictures?", f"/pictures/{key}?")
+    ]
+
+    for answer in answers:
+        assert answer.json is not None
+        assert (answer.json["originals"], answer.json["results"], answer.json["keys"]) == (1, 1, [key])
+        assert answer.json["status"].startswith("Nothing deleted")
+    assert buckets.read(key) == coffee
+    assert not (config.tombstones / key).exists()
+
+
+def test_one_picture_is_deleted_by_its_key(client: FlaskClient, buckets: Buckets, coffee: bytes, cat: bytes) -> None:
+    gone, kept = stored(client, coffee, "a.jpg")["key"], stored(client, cat, "a.jpg")["key"]
+
+    assert client.delete(f"/pictures/{gone}").status_code == 200
+    assert client.delete(f"/pictures/{gone}").status_code == 404
+    assert client.delete(f"/pictures/{kept}", headers=KEEPER).status_code == 404
+    assert [str(key) for key in buckets.originals("o/demo/")] == [kept]
+
+
+def test_a_list_shows_each_picture_once(client: FlaskClient, coffee: bytes, cat: bytes) -> None:
+    expected = {stored(client, body, f"{name}.jpg")["key"] for body in (coffee, cat) for name in "abc"}
+
+    found: list[str] = []
+    after = ""
+    for _ in range(4):
+        answer = client.get(f"/pictures?limit=2&after={after}")
+        assert answer.json is not None
+        found += [picture["key"] for picture in answer.json["pictures"]]
+        after = answer.json["next"]
+        if not after:
+            break
+
+    assert after is None
+    assert len(found) == 6
+    assert set(found) == expected
+
+
+def test_a_listed_picture_tells_what_its_upload_told(client: FlaskClient, coffee: bytes) -> None:
+    told = stored(client, coffee, "coffee.jpg")
+
+    listed = client.get("/pictures").json
+    asked = client.get(f"/pictures/{told['key']}").json
+
+    assert listed is not None
+    assert listed["pictures"] == [told] == [asked]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "after=o/shop/a/b", "after=../x"])
+def test_a_wrong_page_is_refused(client: FlaskClient, query: str) -> None:
+    assert client.get(f"/pictures?{query}").status_code == 400
+
+
+def test_only_the_private_key_lists(client: FlaskClient, coffee: bytes) -> None:
+    key = stored(client, coffee, "a.jpg")["key"]
+    public = {"Authorization": "Bearer shop-public-0123456789"}
+
+    assert client.get("/pictures", headers=public).status_code == 403
+    assert client.get(f"/pictures/{key}", headers=public).status_code == 403
+    assert client.get(f"/pictures/{key}", headers=KEEPER).status_code == 404
+
+
 def test_emptying_an_app_leaves_the_others(client: FlaskClient, buckets: Buckets, coffee: bytes) -> None:
     stored(client, coffee, "a.jpg")
     stored(client, coffee, "b.jpg")
