@@ -69,9 +69,10 @@ class Apps:
     def _find(self, key: str) -> Grant | None:
         # Every pair is compared, and each in constant time, so that the time tells nothing about any key.
         found: Grant | None = None
+        presented = key.encode("utf-8", "surrogatepass")
         for pair in self._pairs:
-            public = hmac.compare_digest(key.encode(), pair.public_key.encode())
-            private = hmac.compare_digest(key.encode(), pair.private_key.encode())
+            public = hmac.compare_digest(presented, pair.public_key.encode())
+            private = hmac.compare_digest(presented, pair.private_key.encode())
             if public or private:
                 found = Grant(pair.app, private)
         return found

@@ -23,6 +23,7 @@ PAIRS = [
         (["alpha-public-0123456789", "wrong"], None),
         (["wrong"], None),
         (["ä"], None),
+        (["\ud800"], None),  # JSON can say half a character
         ([], None),
         (["", ""], None),
     ],
