@@ -19,7 +19,8 @@ _GRAMMAR = re.compile(
     r"(?P<fit>(?:(?:adaptive-)?(?:full-)?fit-in/)?)"
     r"(?:(?P<flip_x>-?)(?P<width>\d{0,5})x(?P<flip_y>-?)(?P<height>\d{0,5})/)?"
     r"(?P<after>(?:(?:left|right|center)/)?(?:(?:top|bottom|middle)/)?(?:smart/)?"
-    rf"(?:filters:{_FILTER}(?::{_FILTER})*/)?)"
+    rf"(?:filters:{_FILTER}(?::{_FILTER})*/)?)",
+    re.ASCII,
 )
 
 

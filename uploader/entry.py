@@ -11,7 +11,7 @@ from thumbstack.picture_type import PDF
 from thumbstack.signing import signed_path
 from uploader.room import Room
 
-_CROP = re.compile(r"(\d{1,5})x(\d{1,5})\+(\d{1,5})\+(\d{1,5})")
+_CROP = re.compile(r"(\d{1,5})x(\d{1,5})\+(\d{1,5})\+(\d{1,5})", re.ASCII)
 # Kept and given back; Thumbor renders none.
 _NOT_RENDERED = frozenset((PDF.content_type,))
 

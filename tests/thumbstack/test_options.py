@@ -49,6 +49,7 @@ def test_every_shipped_preset_is_one(options: str) -> None:
         "filters:watermark(http://evil.example/a.png)",
         "300x200?x=1",
         "300x200\n",
+        "trim:\u0663",  # a digit, in Arabic
         "filters:" + ":".join(["quality(90)"] * 100),
         "o/demo/bob/1_a.jpg",
     ],

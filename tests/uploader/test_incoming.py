@@ -107,7 +107,9 @@ def test_a_crop_is_for_the_variants_only(client: FlaskClient, buckets: Buckets, 
     assert "10x20" not in again["urls"]["SI"]
 
 
-@pytest.mark.parametrize("crop", ["1", "100x100", "0x0+0+0", "601x10+0+0", "10x10+595+0", "-1x5+0+0", "10x10+0+0/x"])
+@pytest.mark.parametrize(
+    "crop", ["1", "100x100", "0x0+0+0", "601x10+0+0", "10x10+595+0", "-1x5+0+0", "10x10+0+0/x", "\u0661x10+0+0"]
+)
 def test_a_crop_that_does_not_fit_is_refused(client: FlaskClient, buckets: Buckets, coffee: bytes, crop: str) -> None:
     held = hold(client, coffee)
 
