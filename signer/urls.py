@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,9 @@ def readable(rest: str) -> Response:
 def _fields() -> Mapping[str, Any]:
     """The fields of a JSON body or of a form."""
     if request.is_json:
-        fields = request.get_json(silent=True)
+        fields = None
+        with suppress(RecursionError):  # brackets within brackets within brackets
+            fields = request.get_json(silent=True)
         if not isinstance(fields, dict):
             raise Refused("The body is no JSON object.")
         return fields
@@ -104,7 +107,7 @@ def _options(fields: Mapping[str, Any]) -> Options:
         raise BadOptions("Send a preset or options, not both.")
     if not preset:
         return read_options(str(options or ""))
-    if preset not in _room().presets:
+    if not isinstance(preset, str) or preset not in _room().presets:
         raise BadOptions("There is no preset of that name.")
     return read_options(_room().presets[preset])
 
@@ -116,7 +119,7 @@ def _widths(value: object) -> list[int]:
     parts = value if isinstance(value, list) else str(value).split(",")
     try:
         widths = sorted({int(part) for part in parts})
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadOptions("The widths must be whole numbers, for example 320,640,1280") from None
     if len(widths) > _MAX_WIDTHS or not all(0 < width <= MAX_SIDE for width in widths):
         raise BadOptions(f"At most {_MAX_WIDTHS} widths, each from 1 to {MAX_SIDE} pixels.")

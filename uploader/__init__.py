@@ -19,6 +19,8 @@ def create_app(config: Config) -> Flask:
     """The WSGI application; whatever it works with is made here, from `config` alone."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = config.max_request_bytes
+    # A path is taken as it came: the double slash of a malformed URL is refused, not redirected.
+    app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     buckets = Buckets(
         s3_client(config.s3_endpoint, config.aws_region),

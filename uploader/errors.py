@@ -3,7 +3,7 @@
 import logging
 
 from flask import Flask, Response, jsonify
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from thumbstack.refusal import Refused
 
@@ -26,6 +26,12 @@ def answer_in_json(app: Flask) -> None:
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(_error: RequestEntityTooLarge) -> tuple[Response, int]:
         return jsonify(error="The request is too large: send fewer or smaller files.", code="too_large"), 413
+
+    @app.errorhandler(MethodNotAllowed)
+    def wrong_method(error: MethodNotAllowed) -> tuple[Response, int, dict[str, str]]:
+        sentence = "This method is not possible here: the Allow header names those that are."
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return jsonify(error=sentence, code="method_not_allowed"), 405, {"Allow": allowed}
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> tuple[Response, int]:

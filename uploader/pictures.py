@@ -117,7 +117,8 @@ def listed() -> Response:
     caller = grant(private=True)
     limit = _limit(field("limit"))
     after = field("after")
-    if after and not after.startswith(app_prefix(caller.app)):
+    cursor = PictureKey.parse(after)
+    if after and (cursor is None or cursor.app != caller.app):
         raise Refused("The cursor is none of this app's: send `next` of the page before as `after`.")
     page = list(islice(room().buckets.originals(app_prefix(caller.app), after), limit + 1))
     found = _entries(room(), page[:limit])
@@ -206,7 +207,7 @@ def _own(app: str, folder: str, file: str) -> PictureKey:
 def _limit(text: str) -> int:
     if not text:
         return _MAX_LISTED // 2
-    if not text.isdecimal() or not 1 <= int(text) <= _MAX_LISTED:
+    if len(text) > 3 or not text.isdecimal() or not 1 <= int(text) <= _MAX_LISTED:
         raise Refused(f"The limit must be a number from 1 to {_MAX_LISTED}.")
     return int(text)
 

@@ -1,6 +1,7 @@
 """What the routes of this room work with, and who may use them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,9 @@ def asked(name: str) -> bool:
 
 
 def _json() -> Mapping[str, Any]:
-    found = request.get_json(silent=True) if request.is_json else None
+    found = None
+    with suppress(RecursionError):  # brackets within brackets within brackets
+        found = request.get_json(silent=True) if request.is_json else None
     return found if isinstance(found, dict) else {}
 
 

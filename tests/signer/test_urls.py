@@ -50,6 +50,8 @@ def test_widths_make_a_srcset(client: FlaskClient, as_keeper: dict[str, str]) ->
         ({"key": KEY, "widths": "a"}, 400, "bad_options"),
         ({"key": KEY, "widths": [0]}, 400, "bad_options"),
         ({"key": KEY, "widths": {"a": 1}}, 400, "bad_options"),
+        ({"key": KEY, "widths": [float("inf")]}, 400, "bad_options"),
+        ({"key": KEY, "preset": [1]}, 400, "bad_options"),
         ({"key": KEY, "widths": list(range(1, 30))}, 400, "bad_options"),
     ],
 )
@@ -72,11 +74,28 @@ def test_only_the_private_key_signs(client: FlaskClient, key: str) -> None:
     assert "wrong" not in answer.text
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'"a"', b""])
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"a"', b"", b"[" * 100_000])
 def test_a_body_that_is_no_object_is_refused(client: FlaskClient, as_keeper: dict[str, str], body: bytes) -> None:
     answer = client.post("/sign", data=body, headers={**as_keeper, "Content-Type": "application/json"})
 
     assert answer.status_code == 400
+
+
+def test_a_form_that_is_too_large_is_told_as_everywhere(client: FlaskClient, as_keeper: dict[str, str]) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="key"\r\n\r\n' + b"a" * 600_000 + b"\r\n--x--\r\n"
+
+    answer = client.post("/sign", data=form, headers=as_keeper, content_type="multipart/form-data; boundary=x")
+
+    assert answer.status_code == 413
+    assert answer.json is not None
+    assert answer.json["code"] == "too_large"
+
+
+def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient) -> None:
+    answer = client.get("/sign")
+
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
 
 
 @pytest.mark.parametrize("options", ["MI", "fit-in/400x400/filters:quality(90)", "300x300"])

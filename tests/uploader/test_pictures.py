@@ -263,7 +263,9 @@ def test_a_listed_picture_tells_what_its_upload_told(client: FlaskClient, coffee
     assert listed["pictures"] == [told] == [asked]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "after=o/shop/a/b", "after=../x"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=x", "after=o/shop/a/b", "after=../x", "after=o/demo/%00"]
+)
 def test_a_wrong_page_is_refused(client: FlaskClient, query: str) -> None:
     assert client.get(f"/pictures?{query}").status_code == 400
 
@@ -343,7 +345,13 @@ def test_a_missing_bucket_is_a_503(config: Config, coffee: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/", 405), ("GET", "/o/demo/Bob/x.jpg", 404)]
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("PUT", "/", 405),
+        ("GET", "/o/demo/Bob/x.jpg", 404),
+        ("GET", "/pictures//o/demo/bob/x.jpg", 404),
+    ],
 )
 def test_every_error_is_json(client: FlaskClient, method: str, path: str, status: int) -> None:
     answer = client.open(path, method=method)
@@ -351,6 +359,23 @@ def test_every_error_is_json(client: FlaskClient, method: str, path: str, status
     assert answer.status_code == status
     assert answer.json is not None
     assert set(answer.json) == {"error", "code"}
+
+
+def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient) -> None:
+    answer = client.put("/pictures")
+
+    assert answer.status_code == 405
+    assert {"GET", "HEAD"} <= set(answer.headers["Allow"].split(", "))
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"name": "\\ud800", "after": "o/demo/\\ud800"}', b'{"limit": "%s"}' % (b"9" * 5000)]
+)
+@pytest.mark.parametrize("path", ["/", "/pictures"])
+def test_strange_json_is_no_fault_of_ours(client: FlaskClient, path: str, body: bytes) -> None:
+    answer = client.get(path, data=body, content_type="application/json")
+
+    assert answer.status_code < 500
 
 
 def test_the_file_name_is_kept_as_metadata(client: FlaskClient, buckets: Buckets, coffee: bytes) -> None:
