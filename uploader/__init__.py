@@ -7,7 +7,7 @@ from flask import Flask
 from thumbstack.buckets import Buckets, s3_client
 from thumbstack.edge import Edge
 from thumbstack.inspection import Limits
-from uploader import errors, incoming, pictures, readiness
+from uploader import errors, incoming, openapi, pictures, readiness
 from uploader.config import Config
 from uploader.intake import Intake
 from uploader.room import Room
@@ -52,6 +52,7 @@ def create_app(config: Config) -> Flask:
     )
     app.register_blueprint(pictures.routes)
     app.register_blueprint(incoming.routes)
+    app.register_blueprint(openapi.routes)
     app.register_blueprint(readiness.routes(hasty, config.thumbor_servers, config.signer_server))
     errors.answer_in_json(app)
     return app
