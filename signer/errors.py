@@ -2,12 +2,14 @@
 
 import logging
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from thumbstack.refusal import Refused
 
 log = logging.getLogger("signer")
+
+_PIECE_BYTES = 64 * 1024
 
 
 def answer_in_json(app: Flask) -> None:
@@ -35,3 +37,11 @@ def answer_in_json(app: Flask) -> None:
     def unforeseen(error: Exception) -> tuple[Response, int]:
         log.error("unforeseen", exc_info=error)
         return jsonify(error="Something went wrong here; it is in our log.", code="internal_error"), 500
+
+    @app.after_request
+    def read_to_the_end(answer: Response) -> Response:
+        # gunicorn would close on nginx, which is still sending or has the connection down for the next request, and
+        # that client would be told 502.
+        while request.environ["wsgi.input"].read(_PIECE_BYTES):
+            pass
+        return answer

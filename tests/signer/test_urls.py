@@ -1,5 +1,7 @@
 """Signed and readable picture URLs."""
 
+import io
+
 import pytest
 from flask.testing import FlaskClient
 from libthumbor import CryptoURL
@@ -89,6 +91,15 @@ def test_a_form_that_is_too_large_is_told_as_everywhere(client: FlaskClient, as_
     assert answer.status_code == 413
     assert answer.json is not None
     assert answer.json["code"] == "too_large"
+
+
+def test_a_body_sent_by_a_wrong_method_is_read_to_its_end(client: FlaskClient) -> None:
+    body = io.BytesIO(bytes(300_000))
+
+    answer = client.put("/sign", input_stream=body, content_length=300_000)
+
+    assert answer.status_code == 405
+    assert body.read() == b""
 
 
 def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient) -> None:

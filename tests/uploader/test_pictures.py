@@ -368,6 +368,15 @@ def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient) -> None:
     assert {"GET", "HEAD"} <= set(answer.headers["Allow"].split(", "))
 
 
+def test_a_file_sent_by_a_wrong_method_is_read_to_its_end(client: FlaskClient) -> None:
+    body = io.BytesIO(bytes(300_000))
+
+    answer = client.put("/", input_stream=body, content_length=300_000)
+
+    assert answer.status_code == 405
+    assert body.read() == b""
+
+
 @pytest.mark.parametrize(
     "body", [b"[" * 100_000, b'{"name": "\\ud800", "after": "o/demo/\\ud800"}', b'{"limit": "%s"}' % (b"9" * 5000)]
 )
