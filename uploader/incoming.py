@@ -38,7 +38,8 @@ def upload() -> Response:
 def publish() -> Response:
     """Make a held picture public: copied, the copy checked, then no longer held. Twice is as good as once."""
     picture = _asked_for(field("key") or field("filename"), grant(private=True).app)
-    stored = _published(picture, field("crop"))
+    # What curl -d makes of a plus.
+    stored = _published(picture, field("crop").replace(" ", "+"))
     room().warming.warm(picture)
     return jsonify({"success": True, "filename": picture.file, **entry(room(), picture, stored)})
 

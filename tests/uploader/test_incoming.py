@@ -107,6 +107,17 @@ def test_a_crop_is_for_the_variants_only(client: FlaskClient, buckets: Buckets, 
     assert "10x20" not in again["urls"]["SI"]
 
 
+def test_a_crop_may_be_written_as_curl_sends_it(client: FlaskClient, coffee: bytes) -> None:
+    held = hold(client, coffee)
+
+    # curl -d leaves the plus as it is, and in a form that is a blank.
+    form = f"filename={held['filename']}&crop=100x80+10+20"
+    cropped = client.post("/publish", data=form, content_type="application/x-www-form-urlencoded").json
+
+    assert cropped is not None
+    assert cropped["crop"] == "100x80+10+20"
+
+
 @pytest.mark.parametrize(
     "crop", ["1", "100x100", "0x0+0+0", "601x10+0+0", "10x10+595+0", "-1x5+0+0", "10x10+0+0/x", "\u0661x10+0+0"]
 )
