@@ -7,6 +7,7 @@ from flask import Flask
 from thumbstack.buckets import Buckets, s3_client
 from thumbstack.edge import Edge
 from thumbstack.inspection import Limits
+from thumbstack.notices import Notices
 from uploader import errors, incoming, pictures, readiness
 from uploader.config import Config
 from uploader.intake import Intake
@@ -21,7 +22,7 @@ def create_app(config: Config) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = config.max_request_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]
     buckets = Buckets(
-        s3_client(config.s3_endpoint, config.aws_region),
+        s3_client(config.s3_endpoint, config.aws_region, patience_seconds=config.s3_patience_seconds),
         pictures=config.pictures_bucket,
         results=config.results_bucket,
         cache_control=config.cache_control,
@@ -42,6 +43,7 @@ def create_app(config: Config) -> Flask:
         apps=config.apps(),
         buckets=buckets,
         edge=edge,
+        notices=Notices(buckets, edge),
         intake=intake,
         warming=Warming(config.thumbor_servers, warm, config.security_keys[0]),
         public_url=config.public_url,

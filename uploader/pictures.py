@@ -145,7 +145,7 @@ def delete_one(app: str, folder: str, file: str) -> Response:
 def delete() -> Response:
     """Delete every picture of a name, or of a full file name, with every copy."""
     prefix, chosen, name = _named(grant(private=True).app)
-    deleted = delete_pictures(room().buckets, room().edge, prefix, chosen, dry_run=asked("dry_run"))
+    deleted = delete_pictures(room().buckets, room().edge, room().notices, prefix, chosen, dry_run=asked("dry_run"))
     if not deleted.pictures:
         raise NoSuchPicture(f"No such picture: {name}")
     stem, _ = split_name(name)
@@ -157,14 +157,16 @@ def delete() -> Response:
 def delete_all() -> Response:
     """Delete all pictures of the caller's app."""
     prefix = app_prefix(grant(private=True).app)
-    deleted = delete_pictures(room().buckets, room().edge, prefix, dry_run=asked("dry_run"))
+    deleted = delete_pictures(room().buckets, room().edge, room().notices, prefix, dry_run=asked("dry_run"))
     return counted(_status("Pictures deleted"), deleted)
 
 
 def delete_picture(picture: PictureKey, *, dry_run: bool = False) -> Deleted:
     """The delete of one picture, whether it is published or waits."""
     prefix = folder_prefix(picture.app, picture.folder)
-    return delete_pictures(room().buckets, room().edge, prefix, lambda other: other == picture, dry_run=dry_run)
+    return delete_pictures(
+        room().buckets, room().edge, room().notices, prefix, lambda other: other == picture, dry_run=dry_run
+    )
 
 
 def counted(status: str, deleted: Deleted) -> Response:
