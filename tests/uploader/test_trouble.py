@@ -3,8 +3,8 @@
 A real S3 server cannot be made to answer 503 or to hang on demand, so a scripted one stands in here.
 """
 
-import errno
 import io
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -103,17 +103,16 @@ def test_a_storage_in_trouble_is_told_in_seconds_and_names_nothing(
             assert secret not in told.text
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_told(client: FlaskClient, buckets: Buckets, number: int) -> None:
-    class FullDisk(io.BytesIO):
-        """A body that cannot be spooled; werkzeug's writing to a full disk raises the same at the same place."""
+# werkzeug leaves a part that it could not write for the garbage collector to close, who then complains.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_full_disk_is_told(client: FlaskClient, buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+    body = head + bytes(2_000_000) + b"\r\n--x--\r\n"
 
-        def read(self, size: int | None = -1) -> bytes:
-            raise OSError(number, "No space left on device")
-
-    answer = client.post(
-        "/", input_stream=FullDisk(), content_length=1000, content_type="multipart/form-data; boundary=x"
-    )
+    # The kernel's own full disk, where werkzeug would spool a large body to.
+    with open("/dev/full", "rb+", buffering=0) as full:
+        monkeypatch.setattr(tempfile, "TemporaryFile", lambda *args, **kwargs: full)
+        answer = client.post("/", data=body, content_type="multipart/form-data; boundary=x")
 
     assert answer.status_code == 503
     assert answer.json is not None
