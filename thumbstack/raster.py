@@ -1,8 +1,8 @@
 """Pictures made of pixels: decoded once, as cheaply as tells whether they are whole.
 
-Peak memory, measured, is the file plus this many bytes a pixel: JPEG 0.1, progressive 3, PNG, GIF and TIFF 4, HEIC 7 (in
-a child process), AVIF 9, WebP 15. Whoever decodes many at once bounds how many. Pillow's settings are the process's, and
-are left alone.
+Peak memory, measured, is the file plus this many bytes a pixel: JPEG 0.1, progressive 3, PNG, GIF and TIFF 4, HEIC 7
+(in a child process), AVIF 9, WebP 15. Whoever decodes many at once bounds how many. Pillow's settings, which are the
+whole process's, are left alone.
 """
 
 import base64
