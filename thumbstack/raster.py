@@ -28,7 +28,7 @@ _PILLOW_FORMATS = {
 _AVERAGED = frozenset(("L", "LA", "La", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "F", "I"))
 _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH = 0x0112, 322, 323
 # EXIF's orientations, and what turns each upright.
-_TURNS = {
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -146,14 +146,15 @@ def _check_frames(frames: int, pixels: int, bounds: Bounds) -> None:
 
 def _raster(image: Image.Image, width: int, height: int, frames: int) -> Raster:
     image.load()
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     if orientation > 4:
         width, height = height, width
     sample = _sample(image, orientation)
     return Raster(width, height, frames, orientation, _dominant_color(sample), _placeholder(sample))
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where there is none, or none that can be read."""
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged metadata does not make a damaged picture; browsers show it as it lies
@@ -173,7 +174,7 @@ def _sample(image: Image.Image, orientation: int) -> Image.Image:
         small = small.convert("RGBA")
         small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small)
     small = small.convert("RGB")
-    turn = _TURNS.get(orientation)
+    turn = TURNS.get(orientation)
     return small.transpose(turn) if turn is not None else small
 
 

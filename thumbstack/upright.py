@@ -4,10 +4,11 @@ import io
 from collections.abc import Iterator
 from contextlib import suppress
 
-from PIL import Image, ImageOps, JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from thumbstack.containers import jpeg
 from thumbstack.exif import Tiff
+from thumbstack.raster import TURNS, orientation_of
 from thumbstack.xmp import set_upright
 
 _EXIF, _XMP, _MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
@@ -28,10 +29,10 @@ def upright(data: bytes) -> bytes:
     if not data.startswith(b"\xff\xd8"):
         return data
     with Image.open(io.BytesIO(data), formats=["JPEG", "MPO"]) as image:
-        orientation = image.getexif().get(0x0112, 1)
-        if orientation not in range(2, 9):
+        orientation = orientation_of(image)
+        if orientation == 1:
             return data
-        turned = ImageOps.exif_transpose(image)
+        turned = image.transpose(TURNS[orientation])
         turned.info.clear()
         out = io.BytesIO()
         turned.save(
