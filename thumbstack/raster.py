@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from thumbstack.containers import heif
+from thumbstack.exif_claims import claims_too_much
 from thumbstack.heic import decode_heic
 from thumbstack.picture_type import AVIF, GIF, HEIC, JPEG, PNG, TIFF, WEBP, PictureType
 from thumbstack.refusal import Refused, TooManyFrames, TooManyPixels, Undecodable
@@ -84,6 +86,7 @@ def decode(data: bytes, kind: PictureType, bounds: Bounds) -> Raster:
 def _decode(data: bytes, kind: PictureType, bounds: Bounds) -> Raster:
     with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS[kind]) as image:
         width, height = image.size
+        _check_exif(image.info.get("exif"))
         check_pixels(width, height, bounds.max_pixels)
         if kind is JPEG:
             # An eighth in each direction: all coded data is read, so a missing part is noticed, but little is computed.
@@ -124,9 +127,18 @@ def _decode_heic(data: bytes, bounds: Bounds) -> Raster:
     heic = decode_heic(data, bounds.max_pixels, bounds.max_frames)
     check_pixels(heic.width, heic.height, bounds.max_pixels)
     _check_frames(heic.frames, 0, bounds)
+    for kind, extents in heif.metadata(data):
+        item = b"".join(data[start:end] for start, end in extents)
+        # Four bytes say where the EXIF begins behind them.
+        _check_exif(item[4 + int.from_bytes(item[:4], "big") :] if kind == b"Exif" else None)
     with Image.open(io.BytesIO(heic.small), formats=["PNG"]) as small:
         # libheif turns the picture itself. Its further pictures (bursts, depth) are not decoded.
         return _raster(small, heic.width, heic.height, 1)
+
+
+def _check_exif(exif: object) -> None:
+    if isinstance(exif, bytes) and claims_too_much(exif):
+        raise Undecodable("The picture's EXIF is damaged: save the picture again, or without it.")
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:

@@ -45,14 +45,7 @@ def test_a_result_key_begins_with_its_picture_and_is_read_back(options: str) -> 
 
 @pytest.mark.parametrize(
     "options",
-    [
-        "a" * 201,
-        "/".join("b" * 200 for _ in range(5)),
-        "filters:x(a//b)",
-        "filters:x(/../b)",
-        "filters:x(\n)",
-        "filters:x(é)",
-    ],
+    ["a" * 201, "/".join("b" * 200 for _ in range(5)), "filters:x(a//b)", "filters:x(/../b)", "filters:x(\n)", "filters:x(é)"],
     ids=["segment", "key", "empty segment", "dots", "control", "not ASCII"],
 )
 def test_options_that_not_every_store_keeps_are_hashed(options: str) -> None:
