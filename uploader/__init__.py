@@ -8,7 +8,7 @@ from thumbstack.buckets import Buckets, s3_client
 from thumbstack.edge import Edge
 from thumbstack.inspection import Limits
 from thumbstack.notices import Notices
-from uploader import errors, incoming, pictures, readiness
+from uploader import errors, incoming, pictures, readiness, uploads
 from uploader.config import Config
 from uploader.intake import Intake
 from uploader.room import Room
@@ -50,6 +50,7 @@ def create_app(config: Config) -> Flask:
         presets=presets,
         security_key=config.security_keys[0],
     )
+    app.register_blueprint(uploads.routes)
     app.register_blueprint(pictures.routes)
     app.register_blueprint(incoming.routes)
     app.register_blueprint(readiness.routes(hasty, config.thumbor_servers, config.signer_server))
