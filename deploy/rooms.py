@@ -135,6 +135,11 @@ def _gunicorn(room: str, port: int) -> str:
     return f"{_BIN}/gunicorn --config {room}/gunicorn.conf.py --bind {LOOPBACK}:{port} {room}.wsgi:application"
 
 
+def access_log(data: Path) -> Path:
+    """The log that nginx writes itself."""
+    return data / "logs" / "nginx-access.log"
+
+
 def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> Mapping[str, str]:
     """What nginx's templates ask for."""
     data = settings.data.resolve()
@@ -155,6 +160,8 @@ def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> M
         "TOMBSTONES": f"{data}/tombstones",
         "MAX_REQUEST_BYTES": str(settings.max_request_bytes),
         "RUN_DIR": f"{data}/run/nginx",
+        # Not through supervisord: reading the pipe costs as much as answering from the cache. run.py rotates it.
+        "ACCESS_LOG": f"{access_log(data)} json buffer=64k flush=1s",
         "GIT_COMMIT": commit,
     }
 

@@ -45,6 +45,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "TOMBSTONES": str(directory / "tombstones"),
         "MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES),
         "RUN_DIR": str(directory / "run"),
+        "ACCESS_LOG": "/dev/stdout json buffer=4k flush=1s",
         "GIT_COMMIT": "0123456789abcdef",
     }
 
