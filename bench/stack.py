@@ -1,5 +1,6 @@
 """The embedded stack, started and stopped as its user does, on a data folder of its own."""
 
+import itertools
 import json
 import os
 import signal
@@ -40,6 +41,7 @@ class Stack:
         self._output = folder / "output"
         self.port = free_ports(1, ROOM_PORTS)[0]
         self._process: subprocess.Popen[bytes] | None = None
+        self._names = itertools.count()
 
     def start(self) -> float:
         """Start; the seconds until it is ready."""
@@ -100,8 +102,11 @@ class Stack:
         return "http://" + facts.partition("http://")[2].partition('"')[0]
 
     def upload(self, client: Client, body: bytes) -> PictureKey:
-        """Upload a JPEG as `curl -F` does."""
-        head = b'--frontier\r\nContent-Disposition: form-data; name="file"; filename="bench.jpg"\r\n\r\n'
+        """Upload a JPEG as `curl -F` does; stored again though its bytes are known."""
+        head = (
+            b'--frontier\r\nContent-Disposition: form-data; name="again"\r\n\r\n1\r\n'
+            b'--frontier\r\nContent-Disposition: form-data; name="file"; filename="%d.jpg"\r\n\r\n'
+        ) % next(self._names)
         headers = {"Content-Type": "multipart/form-data; boundary=frontier"}
         _, said = client.ask("/", headers, method="POST", body=head + body + b"\r\n--frontier--\r\n")
         picture = PictureKey.parse(json.loads(said)["pictures"][0]["key"])

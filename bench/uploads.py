@@ -1,4 +1,4 @@
-"""How near does an upload come to boto3's upload_fileobj, straight into the same embedded S3?"""
+"""How near does an upload come to boto3's upload_fileobj, and to a bare presigned PUT, straight into the same S3?"""
 
 import io
 import itertools
@@ -26,7 +26,7 @@ def _s3(stack: Stack) -> Any:
         region_name="us-east-1",
         aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-        config=Config(s3={"addressing_style": "path"}),
+        config=Config(s3={"addressing_style": "path"}, signature_version="s3v4"),
     )
 
 
@@ -53,28 +53,50 @@ def _straight(
     return {**figures, "ms of s3 each": (after["s3"] - before["s3"]) / count * 1000}
 
 
+def _bare(stack: Stack, s3: Any, body: bytes, clients: int, count: int, names: "itertools.count[int]") -> Figures:
+    """The S3's own limit: presigned before the clock runs, sent by the same thin client as the stack's uploads."""
+    keys = [f"bench/{next(names)}.jpg" for _ in range(count)]
+    urls = [s3.generate_presigned_url("put_object", Params={"Bucket": _PICTURES, "Key": key}) for key in keys]
+    paths = iter([url.removeprefix(stack.s3_endpoint) for url in urls])
+    everybody = [Client(int(stack.s3_endpoint.rpartition(":")[2])) for _ in range(clients)]
+
+    def put(client: Client) -> None:
+        client.ask(next(paths), {}, method="PUT", body=body)
+
+    return by_threads([partial(put, client) for client in everybody], count, "uploads")
+
+
+# Bytes and grain of a photograph of about that size.
+_SIZES = {"100kB": (800, 600, 4.0), "1MB": (2000, 1333, 10.0), "5MB": (4200, 2800, 18.0), "10MB": (6000, 4000, 17.0)}
+
+
 def main() -> None:
-    """Measure by turns: the stack, boto3 into a versioned bucket, boto3 into one without versions."""
+    """Measure by turns: the stack, boto3 into a versioned bucket and into one without versions, a bare PUT."""
     parser = arguments("uploads", __doc__ or "")
     parser.add_argument("--uploads", type=int, default=6, help="in one measurement (%(default)s)")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4], help="at a time (%(default)s)")
+    parser.add_argument("--sizes", nargs="+", choices=list(_SIZES), default=["5MB"], help="photographs (%(default)s)")
     options = parser.parse_args()
-    body = photograph(0, 4200, 2800, grain=18)
     names = itertools.count()
     comparisons = []
     with folder() as place, running(place / "stack") as stack:
         s3 = _s3(stack)
         s3.create_bucket(Bucket=_UNVERSIONED)
-        for clients in options.clients:
+        for size, clients in itertools.product(options.sizes, options.clients):
+            width, height, grain = _SIZES[size]
+            body = photograph(0, width, height, grain)
             straight = partial(_straight, stack, s3, body=body, clients=clients, count=options.uploads, names=names)
             sides = {
                 "stack": partial(_through, stack, body, clients, options.uploads),
                 "boto3": partial(straight, _PICTURES),
                 "boto3, unversioned": partial(straight, _UNVERSIONED),
+                "presigned PUT": partial(_bare, stack, s3, body, clients, options.uploads, names),
             }
             goals = {"boto3": 0.7, "boto3, unversioned": 0.7}
-            comparisons.append(alternate(f"{clients} clients", sides, options.rounds, goals=goals))
-    tell("uploads", comparisons, photograph_bytes=len(body))
+            comparisons.append(
+                alternate(f"{size}, {len(body)} bytes, {clients} clients", sides, options.rounds, goals=goals)
+            )
+    tell("uploads", comparisons)
 
 
 if __name__ == "__main__":
