@@ -54,9 +54,14 @@ class Config(Settings):
         read_scanner(address)
         return address
 
+    @field_validator("app_rules")
+    @classmethod
+    def _check_rules(cls, text: str) -> str:
+        read_rules(text)
+        return text
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        read_rules(self.app_rules)
         unknown = set(self.warm_presets) - self.presets().keys()
         if unknown:
             raise ValueError(f"WARM_PRESETS names no preset: {', '.join(sorted(unknown))}")
