@@ -27,13 +27,16 @@ from pydantic import ValidationError
 
 from deploy import nginx
 from deploy.keys import keys, write_private
-from deploy.rooms import ROOT, Room, Settings, nginx_variables, plan, supervisord
+from deploy.rooms import ROOT, Room, Settings, access_log, nginx_variables, plan, supervisord
 from s3.serve import LOOPBACK, die_with_parent
 
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_AFTER_SECONDS = 30
 # Gunicorn wraps what a room says in a page of its own.
+_LOG_BYTES = 50_000_000
 _LAST_LINES = 40
+# An hour of a thousand hits a second is 1 GB: this much is kept, twice.
+_LOG_BYTES = 50_000_000
 
 
 class StartError(Exception):
@@ -145,8 +148,18 @@ def _serve(settings: Settings) -> None:
         _greet(settings)
         while supervisor.poll() is None:
             _give_up_where(data, r"gave up: (\S+) entered FATAL state")
+            rotate(access_log(data), data / "run" / "nginx" / "nginx.pid")
             time.sleep(1)
         raise StartError(f"supervisord ended by itself with code {supervisor.returncode}; stopping the rest.")
+
+
+def rotate(log: Path, nginx_pid: Path) -> None:
+    """Keep nginx's own log small; supervisord does the same for all others."""
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+        with contextlib.suppress(OSError, ValueError):
+            # nginx opens its logs again.
+            os.kill(int(nginx_pid.read_text()), signal.SIGUSR1)
 
 
 def _commit() -> str:

@@ -95,8 +95,13 @@ class Buckets:
 
     def stored(self, key: str) -> Stored:
         """What is known of a stored picture; raises NoSuchPicture."""
-        with _translated():
-            head = self.client.head_object(Bucket=self.pictures, Key=key)
+        try:
+            with _translated():
+                head = self.client.head_object(Bucket=self.pictures, Key=key)
+        except NoSuchPicture:
+            # The answer to a HEAD has no words: a bucket that is gone looks the same.
+            self._check(self.pictures)
+            raise
         return Stored(head["ContentType"], head["ContentLength"], head["LastModified"], head["Metadata"])
 
     def read(self, key: str) -> bytes:
@@ -134,6 +139,20 @@ class Buckets:
         """The keys of all results under a prefix that ends in a slash."""
         return self._keys(self.results, prefix)
 
+    def put_notice(self, name: str, text: str) -> None:
+        """Store a notice (notices.py)."""
+        with _translated():
+            self.client.put_object(Bucket=self.results, Key=name, Body=text.encode(), ContentType="application/json")
+
+    def notice_names(self, after: str) -> Iterator[str]:
+        """The names of notices behind a name, in their order."""
+        return self._keys(self.results, after.partition("/")[0] + "/", after)
+
+    def notice(self, name: str) -> str:
+        """The text of a notice."""
+        with _translated():
+            return self.client.get_object(Bucket=self.results, Key=name)["Body"].read().decode()
+
     def delete_pictures(self, keys: Iterable[str]) -> int:
         """Delete originals, or pictures that wait, by their keys; says how many."""
         return self._delete(self.pictures, keys)
@@ -160,9 +179,15 @@ class Buckets:
 
     def check(self) -> None:
         """Raise unless both buckets answer."""
-        with _translated():
-            for bucket in (self.pictures, self.results):
+        self._check(self.pictures)
+        self._check(self.results)
+
+    def _check(self, bucket: str) -> None:
+        try:
+            with _translated():
                 self.client.head_bucket(Bucket=bucket)
+        except NoSuchPicture as error:
+            raise StorageUnavailable("The storage does not answer as it should: try again in a few seconds.") from error
 
     def _keys(self, bucket: str, prefix: str, after: str = "") -> Iterator[str]:
         pages = self.client.get_paginator("list_objects_v2")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from thumbstack.buckets import Buckets
 from thumbstack.edge import Edge
+from thumbstack.notices import Notices
 from thumbstack.picture_key import PictureKey
 from thumbstack.result_key import read_result_key
 
@@ -23,6 +24,7 @@ class Deleted:
 def delete_pictures(
     buckets: Buckets,
     edge: Edge,
+    notices: Notices,
     prefix: str,
     chosen: Callable[[PictureKey], bool] = lambda picture: True,
     *,
@@ -37,6 +39,7 @@ def delete_pictures(
     pictures = set(filter(chosen, buckets.originals(prefix)))
     keys = [*(picture.incoming for picture in sorted(waiting)), *map(str, sorted(pictures))]
     if not dry_run:
+        notices.post(prefix, pictures)
         buckets.delete_pictures(keys)
         edge.bury(pictures)
 

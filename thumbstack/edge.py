@@ -34,6 +34,10 @@ class Edge:
             stone.parent.mkdir(parents=True, exist_ok=True)
             stone.touch()
 
+    def is_buried(self, picture: PictureKey) -> bool:
+        """Whether a picture has its tombstone here."""
+        return (self.tombstones / str(picture)).exists()
+
     def forget(self, picture: PictureKey, asked: Iterable[str], *, dry_run: bool = False) -> int:
         """Unlink the cached original and the cached variants of the given options; says how many entries there were.
 

@@ -14,7 +14,10 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 
 def read_presets(path: Path = SHIPPED) -> Mapping[str, str]:
     """Read ``name = "options"`` lines of TOML; a ValueError names what is wrong with which preset."""
-    presets = tomllib.loads(path.read_text())
+    try:
+        presets = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f'{path.name} is no TOML, like XS = "fit-in/78x78": {error}') from None
     for name, options in presets.items():
         if not _NAME.fullmatch(name) or not isinstance(options, str):
             raise ValueError(f"{path.name}: {name!r} must be a name of letters and digits with an option string")

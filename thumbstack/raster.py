@@ -1,17 +1,19 @@
 """Pictures made of pixels: decoded once, as cheaply as tells whether they are whole.
 
-Peak memory, measured, is the file plus this many bytes a pixel: JPEG 0.1, progressive 3, PNG, GIF and TIFF 4, HEIC 7,
-AVIF 9, WebP 12. Whoever decodes many at once bounds how many. Pillow's settings, which are the process's, are left
-alone.
+Peak memory, measured, is the file plus this many bytes a pixel: JPEG 0.1, progressive 3, PNG, GIF and TIFF 4, HEIC 7
+(in a child process), AVIF 9, WebP 15. Whoever decodes many at once bounds how many. Pillow's settings, which are the
+whole process's, are left alone.
 """
 
 import base64
 import io
 from dataclasses import dataclass
 
-import pi_heif
 from PIL import Image
 
+from thumbstack.containers import heif
+from thumbstack.exif_claims import claims_too_much
+from thumbstack.heic import decode_heic
 from thumbstack.picture_type import AVIF, GIF, HEIC, JPEG, PNG, TIFF, WEBP, PictureType
 from thumbstack.refusal import Refused, TooManyFrames, TooManyPixels, Undecodable
 
@@ -28,7 +30,7 @@ _PILLOW_FORMATS = {
 _AVERAGED = frozenset(("L", "LA", "La", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "F", "I"))
 _ORIENTATION, _TILE_WIDTH, _TILE_LENGTH = 0x0112, 322, 323
 # EXIF's orientations, and what turns each upright.
-_TURNS = {
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -84,6 +86,7 @@ def decode(data: bytes, kind: PictureType, bounds: Bounds) -> Raster:
 def _decode(data: bytes, kind: PictureType, bounds: Bounds) -> Raster:
     with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS[kind]) as image:
         width, height = image.size
+        _check_exif(image.info.get("exif"))
         check_pixels(width, height, bounds.max_pixels)
         if kind is JPEG:
             # An eighth in each direction: all coded data is read, so a missing part is noticed, but little is computed.
@@ -121,12 +124,21 @@ def _decode_pages(image: Image.Image, bounds: Bounds) -> int:
 
 
 def _decode_heic(data: bytes, bounds: Bounds) -> Raster:
-    heic = pi_heif.open_heif(data)
-    width, height = heic.size
-    check_pixels(width, height, bounds.max_pixels)
-    _check_frames(len(heic), 0, bounds)
-    # libheif turns the picture itself, and pi_heif sets the EXIF orientation to upright.
-    return _raster(heic.to_pillow(), width, height, 1)
+    heic = decode_heic(data, bounds.max_pixels, bounds.max_frames)
+    check_pixels(heic.width, heic.height, bounds.max_pixels)
+    _check_frames(heic.frames, 0, bounds)
+    for kind, extents in heif.metadata(data):
+        item = b"".join(data[start:end] for start, end in extents)
+        # Four bytes say where the EXIF begins behind them.
+        _check_exif(item[4 + int.from_bytes(item[:4], "big") :] if kind == b"Exif" else None)
+    with Image.open(io.BytesIO(heic.small), formats=["PNG"]) as small:
+        # libheif turns the picture itself. Its further pictures (bursts, depth) are not decoded.
+        return _raster(small, heic.width, heic.height, 1)
+
+
+def _check_exif(exif: object) -> None:
+    if isinstance(exif, bytes) and claims_too_much(exif):
+        raise Undecodable("The picture's EXIF is damaged: save the picture again, or without it.")
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -146,14 +158,15 @@ def _check_frames(frames: int, pixels: int, bounds: Bounds) -> None:
 
 def _raster(image: Image.Image, width: int, height: int, frames: int) -> Raster:
     image.load()
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     if orientation > 4:
         width, height = height, width
     sample = _sample(image, orientation)
     return Raster(width, height, frames, orientation, _dominant_color(sample), _placeholder(sample))
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where there is none, or none that can be read."""
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged metadata does not make a damaged picture; browsers show it as it lies
@@ -173,7 +186,7 @@ def _sample(image: Image.Image, orientation: int) -> Image.Image:
         small = small.convert("RGBA")
         small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small)
     small = small.convert("RGB")
-    turn = _TURNS.get(orientation)
+    turn = TURNS.get(orientation)
     return small.transpose(turn) if turn is not None else small
 
 

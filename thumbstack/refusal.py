@@ -148,3 +148,11 @@ class NotTurnable(Refused):
     """A picture that cannot be turned: it is drawn, or it has pages or frames."""
 
     code = "not_turnable"
+
+
+class NoRoom(Refused):
+    """This node's own disk is full, or what S3 keeps things on is; nothing was stored."""
+
+    status = 503
+    code = "no_room"
+    retry_after_seconds = 60

@@ -60,6 +60,15 @@ class Settings(BaseSettings):
             raise ValueError("must be lower case letters, digits, '.', '_' or '-'")
         return app
 
+    @field_validator("presets_file")
+    @classmethod
+    def _check_presets(cls, path: Path) -> Path:
+        try:
+            read_presets(path)
+        except OSError as error:
+            raise ValueError(f"{path.name} cannot be read: {error.strerror}") from None
+        return path
+
     @classmethod
     def read(cls, room: str) -> Self:
         """Read the environment; where something is missing or wrong, end the process and name the variable."""

@@ -4,11 +4,12 @@ import io
 from collections.abc import Iterator
 from contextlib import suppress
 
-from PIL import Image, ImageOps, JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from thumbstack.containers import jpeg
 from thumbstack.exif import Tiff
 from thumbstack.picture_type import AVIF, GIF, JPEG, PNG, TIFF, WEBP, PictureType
+from thumbstack.raster import TURNS, orientation_of
 from thumbstack.refusal import NotTurnable
 from thumbstack.xmp import set_upright
 
@@ -18,8 +19,6 @@ _ADOBE = 0xEE
 # 4:2:2
 _HALF_WIDTH = 1
 _METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, jpeg.COM))
-
-
 _WRITTEN = {PNG: "PNG", GIF: "GIF", WEBP: "WEBP", AVIF: "AVIF", TIFF: "TIFF"}
 # The turns that make rows of columns.
 _SIDEWAYS = frozenset((Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270))
@@ -37,12 +36,10 @@ def upright(data: bytes, turn: Image.Transpose | None = None) -> bytes:
     if not data.startswith(b"\xff\xd8"):
         return data
     with Image.open(io.BytesIO(data), formats=["JPEG", "MPO"]) as image:
-        orientation = image.getexif().get(0x0112, 1)
-        if orientation not in range(2, 9) and turn is None:
+        orientation = orientation_of(image)
+        if orientation == 1 and turn is None:
             return data
-        turned = ImageOps.exif_transpose(image)
-        if turn is not None:
-            turned = turned.transpose(turn)
+        turned = _transposed(image, orientation, turn)
         turned.info.clear()
         sideways = (orientation in range(5, 9)) != (turn in _SIDEWAYS)
         out = io.BytesIO()
@@ -73,8 +70,17 @@ def turned(data: bytes, kind: PictureType, turn: Image.Transpose) -> bytes:
             raise NotTurnable("An animation is not turned.")
         out = io.BytesIO()
         profile = {"icc_profile": image.info["icc_profile"]} if image.info.get("icc_profile") else {}
-        ImageOps.exif_transpose(image).transpose(turn).save(out, _WRITTEN[kind], quality=95, **profile)
+        new = _transposed(image, orientation_of(image), turn)
+        new.info.clear()
+        new.save(out, _WRITTEN[kind], quality=95, **profile)
     return out.getvalue()
+
+
+def _transposed(image: Image.Image, orientation: int, turn: Image.Transpose | None) -> Image.Image:
+    """A new picture, upright, and then turned."""
+    if orientation != 1:
+        image = image.transpose(TURNS[orientation])
+    return image.transpose(turn) if turn is not None else image
 
 
 def _tables(image: Image.Image, sideways: bool) -> list[list[int]]:

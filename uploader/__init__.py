@@ -7,7 +7,8 @@ from flask import Flask
 from thumbstack.buckets import Buckets, s3_client
 from thumbstack.edge import Edge
 from thumbstack.inspection import Limits
-from uploader import errors, incoming, openapi, pictures, readiness
+from thumbstack.notices import Notices
+from uploader import errors, incoming, openapi, pictures, readiness, uploads
 from uploader.config import Config
 from uploader.intake import Intake
 from uploader.room import Room
@@ -23,7 +24,7 @@ def create_app(config: Config) -> Flask:
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     buckets = Buckets(
-        s3_client(config.s3_endpoint, config.aws_region),
+        s3_client(config.s3_endpoint, config.aws_region, patience_seconds=config.s3_patience_seconds),
         pictures=config.pictures_bucket,
         results=config.results_bucket,
         cache_control=config.cache_control,
@@ -44,12 +45,14 @@ def create_app(config: Config) -> Flask:
         apps=config.apps(),
         buckets=buckets,
         edge=edge,
+        notices=Notices(buckets, edge),
         intake=intake,
         warming=Warming(config.thumbor_servers, warm, config.security_keys[0]),
         public_url=config.public_url,
         presets=presets,
         security_key=config.security_keys[0],
     )
+    app.register_blueprint(uploads.routes)
     app.register_blueprint(pictures.routes)
     app.register_blueprint(incoming.routes)
     app.register_blueprint(openapi.routes)

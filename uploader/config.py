@@ -21,6 +21,8 @@ class Config(Settings):
     edge_cache: Path
     tombstones: Path
     s3_endpoint: str | None = None
+    # The longest silence of S3 that is waited for.
+    s3_patience_seconds: int = Field(default=10, ge=1)
     aws_region: str = "us-east-1"
     max_upload_bytes: int = 32 * 1024 * 1024
     max_request_bytes: int = 128 * 1024 * 1024
@@ -52,9 +54,14 @@ class Config(Settings):
         read_scanner(address)
         return address
 
+    @field_validator("app_rules")
+    @classmethod
+    def _check_rules(cls, text: str) -> str:
+        read_rules(text)
+        return text
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        read_rules(self.app_rules)
         unknown = set(self.warm_presets) - self.presets().keys()
         if unknown:
             raise ValueError(f"WARM_PRESETS names no preset: {', '.join(sorted(unknown))}")

@@ -1,6 +1,7 @@
 """What a caller is told of a picture: the same words after an upload, in a list, and when asked."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -34,7 +35,7 @@ def entry(room: Room, picture: PictureKey, stored: Stored, address: str | None =
         "bytes": stored.bytes,
         "sha256": known.get("sha256"),
         "altered": "sha256-sent" in known,
-        "uploaded": stored.modified.isoformat(),
+        "uploaded": _uploaded(picture, stored).isoformat(),
         "dominant_color": known.get("color"),
         "placeholder": known.get("placeholder"),
         "urls": _urls(room, picture, stored, address),
@@ -66,6 +67,12 @@ def read_crop(text: str) -> tuple[int, int, int, int] | None:
         return None
     width, height, left, top = map(int, match.groups())
     return (left, top, width, height) if width and height else None
+
+
+def _uploaded(picture: PictureKey, stored: Stored) -> datetime:
+    """When it came: its name says so; S3 only knows when it was last published or cropped."""
+    seconds = picture.file.partition("_")[0]
+    return datetime.fromtimestamp(int(seconds), UTC) if re.fullmatch(r"\d{10}", seconds) else stored.modified
 
 
 def _number(text: str | None) -> int | None:

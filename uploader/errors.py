@@ -1,11 +1,12 @@
 """Every refusal and every error of this room as JSON, and nothing of its inside with it."""
 
+import errno
 import logging
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from thumbstack.refusal import Refused
+from thumbstack.refusal import NoRoom, Refused
 
 log = logging.getLogger("uploader")
 
@@ -39,6 +40,13 @@ def answer_in_json(app: Flask) -> None:
     def http_error(error: HTTPException) -> tuple[Response, int]:
         status = error.code or 500
         return jsonify(error=error.description, code=error.name.lower().replace(" ", "_")), status
+
+    @app.errorhandler(OSError)
+    def disk_full(error: OSError) -> Response | tuple[Response, int]:
+        # Bodies are spooled to files; any other trouble with a file is a fault of ours.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return refused(NoRoom("There is no room for this upload just now: try again in a minute."))
+        return unforeseen(error)
 
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> tuple[Response, int]:

@@ -13,8 +13,9 @@ from thumbstack.refusal import BadOptions, Missing, NoSuchPicture, NotTurnable, 
 from thumbstack.upright import turned
 from uploader.entry import entry, read_crop
 from uploader.intake import named
-from uploader.pictures import arrival, delete_picture
+from uploader.pictures import delete_picture
 from uploader.room import field, fields, grant, room
+from uploader.uploads import arrival
 
 routes = Blueprint("incoming", __name__)
 

@@ -1,95 +1,24 @@
-"""Pictures by HTTP: put in, found, read back, deleted."""
+"""Pictures that are there: found, read back, deleted."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from itertools import islice
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-import http_sf
-from flask import Blueprint, Response, current_app, jsonify, request
-from werkzeug.datastructures import FileStorage
+from flask import Blueprint, Response, jsonify
 
 from thumbstack.deletion import Deleted, delete_pictures
 from thumbstack.picture_key import PictureKey, app_prefix, folder_for, folder_prefix
 from thumbstack.picture_type import split_name
 from thumbstack.refusal import Missing, NoSuchPicture, Refused
 from uploader.entry import entry
-from uploader.intake import Arrival, TakenIn
 from uploader.room import Room, asked, field, grant, room
 
 routes = Blueprint("pictures", __name__)
 
-_SHA256_BYTES = 32
 _MAX_LISTED = 100
 # A list asks S3 about each picture; so many at once keep a page under a tenth of a second.
 _LOOKS_AT_ONCE = 16
-
-
-@routes.post("/")
-def upload() -> tuple[Response, int]:
-    """Take in every file of a multipart form, each with its own outcome."""
-    caller = grant(private=False)
-    files = [file for _, file in request.files.items(multi=True)]
-    if not files:
-        raise Missing("There is no file in the form: send one with -F file=@picture.jpg")
-    again = asked("again")
-    outcomes = [_outcome(file, caller.app, alone=len(files) == 1, again=again) for file in files]
-    return answered(outcomes)
-
-
-def answered(outcomes: list[dict[str, Any]]) -> tuple[Response, int]:
-    """One answer for several outcomes: 201 where all went well, 207 where some did, the refusals' status where none."""
-    refused = [outcome for outcome in outcomes if "error" in outcome]
-    if not refused:
-        return jsonify(status="Uploaded", pictures=outcomes), 201
-    if len(refused) < len(outcomes):
-        return jsonify(status="Partly uploaded", pictures=outcomes), 207
-    statuses = {outcome["status"] for outcome in refused}
-    first = refused[0]
-    answer = jsonify(error=first["error"], code=first["code"], pictures=outcomes)
-    waits = [outcome["retry_after"] for outcome in refused if "retry_after" in outcome]
-    if waits:
-        answer.headers["Retry-After"] = str(max(waits))
-    return answer, first["status"] if len(statuses) == 1 else 400
-
-
-def _outcome(file: FileStorage, app: str, *, alone: bool, again: bool) -> dict[str, Any]:
-    try:
-        taken = room().intake.take_in(arrival(file, alone=alone), app, again=again)
-    except Refused as refusal:
-        if refusal.status >= 500:
-            current_app.logger.warning("%s: %r", refusal.code, refusal.__cause__)
-        later = {"retry_after": refusal.retry_after_seconds} if refusal.retry_after_seconds else {}
-        return {"name": file.filename, "status": refusal.status, **refusal.body(), **later}
-    room().warming.warm(taken.picture)
-    return told(taken)
-
-
-def told(taken: TakenIn) -> dict[str, Any]:
-    """The entry of a picture that was just taken in."""
-    known = entry(room(), taken.picture, taken.stored)
-    return {**known, "duplicate": True} if taken.duplicate else known
-
-
-def arrival(file: FileStorage, *, alone: bool) -> Arrival:
-    """A file of the form. What the request says of its content is said of the file where it is the only one."""
-    header = file.headers.get("Content-Digest") or (request.headers.get("Content-Digest") if alone else None)
-    # werkzeug's spooled part: memory when small, a file in TMPDIR when not.
-    body = cast(BinaryIO, file.stream)
-    return Arrival(body, file.filename or "", field("note"), _digest(header) if header else None)
-
-
-def _digest(header: str) -> bytes | None:
-    """The SHA-256 of a Content-Digest (RFC 9530); None where it names only other algorithms."""
-    with suppress(ValueError):
-        digests = http_sf.parse(header.encode("latin-1", "replace"), tltype="dictionary")
-        if isinstance(digests, dict) and "sha-256" not in digests:
-            return None
-        match digests:
-            case {"sha-256": (bytes(digest), _)} if len(digest) == _SHA256_BYTES:
-                return digest
-    raise Refused("The Content-Digest cannot be read: send sha-256=:<base64 of the file's SHA-256>:")
 
 
 @routes.get("/")
@@ -146,7 +75,7 @@ def delete_one(app: str, folder: str, file: str) -> Response:
 def delete() -> Response:
     """Delete every picture of a name, or of a full file name, with every copy."""
     prefix, chosen, name = _named(grant(private=True).app)
-    deleted = delete_pictures(room().buckets, room().edge, prefix, chosen, dry_run=asked("dry_run"))
+    deleted = delete_pictures(room().buckets, room().edge, room().notices, prefix, chosen, dry_run=asked("dry_run"))
     if not deleted.pictures:
         raise NoSuchPicture(f"No such picture: {name}")
     stem, _ = split_name(name)
@@ -158,14 +87,16 @@ def delete() -> Response:
 def delete_all() -> Response:
     """Delete all pictures of the caller's app."""
     prefix = app_prefix(grant(private=True).app)
-    deleted = delete_pictures(room().buckets, room().edge, prefix, dry_run=asked("dry_run"))
+    deleted = delete_pictures(room().buckets, room().edge, room().notices, prefix, dry_run=asked("dry_run"))
     return counted(_status("Pictures deleted"), deleted)
 
 
 def delete_picture(picture: PictureKey, *, dry_run: bool = False) -> Deleted:
     """The delete of one picture, whether it is published or waits."""
     prefix = folder_prefix(picture.app, picture.folder)
-    return delete_pictures(room().buckets, room().edge, prefix, lambda other: other == picture, dry_run=dry_run)
+    return delete_pictures(
+        room().buckets, room().edge, room().notices, prefix, lambda other: other == picture, dry_run=dry_run
+    )
 
 
 def counted(status: str, deleted: Deleted) -> Response:

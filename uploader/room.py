@@ -10,6 +10,7 @@ from flask import current_app, request
 from thumbstack.apps import Apps, Grant
 from thumbstack.buckets import Buckets
 from thumbstack.edge import Edge
+from thumbstack.notices import Notices
 from thumbstack.refusal import Forbidden
 from uploader.intake import Intake
 from uploader.warming import Warming
@@ -22,6 +23,7 @@ class Room:
     apps: Apps
     buckets: Buckets
     edge: Edge
+    notices: Notices
     intake: Intake
     warming: Warming
     public_url: str | None

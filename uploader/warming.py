@@ -38,6 +38,12 @@ class Warming:
         self._waiting += 1
         self._pool.submit(self._render, picture)
 
+    def wait(self) -> None:
+        """Return when everything that was asked for is done."""
+        if self._pool:
+            self._pool.shutdown(wait=True)
+            self._pool = None
+
     def _render(self, picture: PictureKey) -> None:
         try:
             for options in self._options:

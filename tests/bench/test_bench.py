@@ -104,7 +104,7 @@ def test_every_script_tells_what_it_is_for(script: str) -> None:
     [
         ("hits", ["--connections", "2", "--seconds", "1"], {"stack", "plain file", "plain file, logged"}),
         ("misses", ["--clients", "2", "--requests", "6"], {"stack", "bare Thumbor"}),
-        ("uploads", ["--clients", "1", "--uploads", "1"], {"stack", "boto3", "boto3, unversioned"}),
+        ("uploads", ["--clients", "1", "--uploads", "1"], {"stack", "boto3", "boto3, unversioned", "presigned PUT"}),
         ("start_stop", [], {"existing data", "empty data"}),
     ],
 )

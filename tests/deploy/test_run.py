@@ -18,6 +18,7 @@ from supervisor.datatypes import dict_of_key_value_pairs  # type: ignore[import-
 from supervisor.options import UnhosedConfigParser, expand  # type: ignore[import-untyped]
 
 from deploy.rooms import Settings, nginx_variables, plan, supervisord
+from deploy.run import rotate
 from s3.serve import ROOM_PORTS, free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -314,3 +315,21 @@ def test_a_room_sees_nothing_of_the_shell_it_was_started_from(start: Callable[..
         assert "STRANGE" not in told
         assert "AWS_PROFILE" not in told
         assert "AWS_ACCESS_KEY_ID=real" not in told
+
+
+def test_a_large_access_log_is_put_aside_and_nginx_told(tmp_path: Path) -> None:
+    log, pid = tmp_path / "nginx-access.log", tmp_path / "nginx.pid"
+    with subprocess.Popen(["sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.05; done"]) as nginx:
+        pid.write_text(str(nginx.pid))
+        log.write_bytes(b"x")
+        rotate(log, pid)
+        assert log.exists()
+
+        with log.open("r+b") as file:
+            file.truncate(50_000_001)
+        time.sleep(0.2)  # for the shell to have set its trap
+        rotate(log, pid)
+
+        assert nginx.wait(10) == 7
+    assert not log.exists()
+    assert (tmp_path / "nginx-access.log.1").stat().st_size == 50_000_001

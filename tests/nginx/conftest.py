@@ -46,6 +46,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES),
         "RUN_DIR": str(directory / "run"),
         "CORS_ORIGINS": "https://a.example https://b.example:8443",
+        "ACCESS_LOG": "/dev/stdout json buffer=4k flush=1s",
         "GIT_COMMIT": "0123456789abcdef",
     }
 

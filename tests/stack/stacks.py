@@ -22,6 +22,8 @@ from testcontainers.compose import DockerCompose
 ROOT = Path(__file__).resolve().parents[2]
 # How long to wait for what must come; a bound, never a measure.
 PATIENCE_SECONDS = 60
+# nginx keeps an entry's file open for a second after it looked at it (nginx/snippets/cache.conf).
+_KEPT_OPEN_SECONDS = 1.2
 
 
 def free_port() -> int:
@@ -219,6 +221,7 @@ class Embedded(Stack):
         for file in (self.data / "cache").rglob("*"):
             if file.is_file():
                 file.unlink()
+        time.sleep(_KEPT_OPEN_SECONDS)
 
     @contextmanager
     def without_s3(self) -> Iterator[None]:
@@ -308,6 +311,7 @@ class Containers(Stack):
 
     def empty_edge(self) -> None:
         self._run("exec", "-T", "nginx", "find", "/var/cache/thumbstack/edge", "-type", "f", "-delete")
+        time.sleep(_KEPT_OPEN_SECONDS)
 
     @contextmanager
     def without_s3(self) -> Iterator[None]:

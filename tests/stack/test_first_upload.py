@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.stack.stacks import Stack
 
@@ -24,7 +25,8 @@ def folder(tmp_path: Path, coffee: bytes, cat: bytes) -> Path:
     (tmp_path / "a.jpg").write_bytes(coffee)
     (tmp_path / "bob.png").write_bytes(cat)
     (tmp_path / "X.JPG").write_bytes(coffee)
-    (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n")
+    with Image.open(tmp_path / "a.jpg") as image:
+        image.save(tmp_path / "paper.pdf", "PDF")
     return tmp_path
 
 

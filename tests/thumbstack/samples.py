@@ -67,7 +67,15 @@ def png_claiming(width: int, height: int) -> bytes:
     """A PNG whose header claims a size that no pixels follow."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    return start + struct.pack(">I", 4) + b"IDAT" + bytes(8) + struct.pack(">I", 0) + b"IEND\xae\x42\x60\x82"
+    data = b"IDAT" + bytes(4)
+    return (
+        start
+        + struct.pack(">I", 4)
+        + data
+        + struct.pack(">I", zlib.crc32(data))
+        + struct.pack(">I", 0)
+        + b"IEND\xae\x42\x60\x82"
+    )
 
 
 def jpeg_claiming(width: int, height: int) -> bytes:

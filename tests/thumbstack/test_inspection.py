@@ -159,6 +159,7 @@ def test_what_cameras_append_is_taken(body: bytes) -> None:
         pytest.param(b"BM" + bytes(60), NotAPicture, id="bmp"),
         pytest.param(b"\xff\xd8\xff\xe0", Undecodable, id="jpeg mark only"),
         pytest.param(b"\x89PNG\r\n\x1a\n", Undecodable, id="png mark only"),
+        pytest.param(TAKEN[PNG].replace(b"IEND\xae", b"IEND\xaf"), Undecodable, id="a wrong checksum"),
         pytest.param(picture("PNG", (1001, 1000)), TooManyPixels, id="too many pixels"),
         pytest.param(png_claiming(60_000, 60_000), TooManyPixels, id="png bomb"),
         pytest.param(jpeg_claiming(64_250, 64_250), TooManyPixels, id="lottapixel"),

@@ -54,6 +54,8 @@ def test_a_missing_variable_is_named(room: str, variable: str) -> None:
         ("API_KEYS", '[{"app": "shop"}]'),
         ("API_KEYS", "tooshort"),
         ("OPEN_APP", "No App"),
+        ("PRESETS_FILE", "/none/presets.toml"),
+        ("PRESETS_FILE", "README.md"),
     ],
 )
 def test_a_wrong_value_is_named_and_not_shown(variable: str, value: str) -> None:
@@ -62,6 +64,41 @@ def test_a_wrong_value_is_named_and_not_shown(variable: str, value: str) -> None
     assert done.returncode != 0
     assert done.stderr.startswith(f"signer: {variable} is wrong")
     assert "tooshort" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SCANNER", "ftp://x"),
+        ("APP_RULES", "{"),
+        ("APP_RULES", '{"shop": {"type": []}}'),
+        ("APP_RULES", '{"shop": {"types": ["exe"]}}'),
+        ("APP_RULES", '{"shop": {"upright": "yes"}}'),
+        ("WARM_PRESETS", "NONE"),
+        ("DECODES_AT_ONCE", "0"),
+    ],
+)
+def test_a_wrong_value_of_the_uploader_is_named(variable: str, value: str) -> None:
+    done = boot("uploader", {**COMPLETE["uploader"], variable: value})
+
+    assert done.returncode == 3
+    assert variable in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_minted_pair_of_keys_can_be_used() -> None:
+    minted = subprocess.run(
+        [sys.executable, "-m", "thumbstack.apps", "shop"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert boot("signer", {**COMPLETE["signer"], "API_KEYS": f"[{minted}]"}).returncode == 0
+
+
+def test_no_keys_are_minted_for_a_name_that_is_none() -> None:
+    done = subprocess.run([sys.executable, "-m", "thumbstack.apps", "No App"], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert "lower case" in done.stderr
 
 
 def test_secrets_may_come_from_files(tmp_path: Path) -> None:

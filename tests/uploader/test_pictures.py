@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,22 @@ def test_a_broken_off_delete_is_finished_by_the_next(client: FlaskClient, bucket
     assert answer.json is not None
     assert (answer.json["originals"], answer.json["results"]) == (0, 1)
     assert list(buckets.result_keys("o/demo/")) == []
+
+
+def test_the_keeper_can_bring_an_original_back_and_the_public_cannot(
+    client: FlaskClient, buckets: Buckets, config: Config, coffee: bytes
+) -> None:
+    key = stored(client, coffee, "bob.jpg")["key"]
+    client.delete("/?name=bob")
+
+    (version,) = buckets.client.list_object_versions(Bucket=buckets.pictures, Prefix=key)["Versions"]
+    (marker,) = buckets.client.list_object_versions(Bucket=buckets.pictures, Prefix=key)["DeleteMarkers"]
+    stranger = f"{config.s3_endpoint}/{buckets.pictures}/{key}?versionId={version['VersionId']}"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(stranger)  # noqa: S310 - our own server
+    buckets.client.delete_object(Bucket=buckets.pictures, Key=key, VersionId=marker["VersionId"])
+
+    assert buckets.read(key) == coffee
 
 
 def test_a_dry_run_only_counts(client: FlaskClient, buckets: Buckets, config: Config, coffee: bytes) -> None:

@@ -45,9 +45,18 @@ def chunk(kind: bytes, payload: bytes) -> bytes:
 
 
 def end(data: bytes, max_frames: int) -> tuple[int, int]:
-    """Where the PNG ends, and how many frames it has; counting ends one above `max_frames`."""
+    """Where the PNG ends, and how many frames it has; counting ends one above `max_frames`.
+
+    The checksums of what every reader needs are compared: Pillow skips those of pixels, browsers do not.
+    """
     frames, last = 0, None
     for last in chunks(data):
+        needed = last.kind[:1].isupper()
+        if (
+            needed
+            and zlib.crc32(data[last.start + 4 : last.end - 4]).to_bytes(4, "big") != data[last.end - 4 : last.end]
+        ):
+            raise ValueError("a wrong checksum")
         frames += last.kind == b"fcTL"
         if frames > max_frames:
             break
