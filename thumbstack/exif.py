@@ -11,8 +11,8 @@ from dataclasses import dataclass
 GPS_IFD, ORIENTATION, XMP = 0x8825, 0x0112, 700
 _SUB_IFDS = frozenset((330, 0x8769))
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-# A camera writes two to five directories; a document one a page.
-_MAX_DIRECTORIES, _MAX_ENTRIES = 1000, 4096
+# A camera writes some hundred entries; a document of 300 pages some thousands.
+_MAX_ENTRIES, _MAX_WAITING = 50_000, 256
 
 
 @dataclass(frozen=True)
@@ -76,25 +76,28 @@ class Tiff:
     def _directories(self) -> Iterator[_Directory]:
         seen: set[int] = set()
         waiting = [self._number("I", self._start + 4)]
-        while waiting and len(seen) < _MAX_DIRECTORIES:
+        # Directories that overlap could have any number of entries; honest ones take 12 bytes each.
+        budget = min(_MAX_ENTRIES, (self._end - self._start) // 12)
+        while waiting and budget > 0:
             offset = waiting.pop()
             if offset in seen or offset == 0:
                 continue
             seen.add(offset)
-            directory = self._directory(offset)
+            directory = self._directory(offset, budget)
             if directory is None:
                 continue
+            budget -= len(directory.entries)
             for entry in directory.entries:
-                if entry.tag in _SUB_IFDS and entry.kind in (4, 13):
+                if entry.tag in _SUB_IFDS and entry.kind in (4, 13) and len(waiting) < _MAX_WAITING:
                     waiting += [self._number("I", entry.value + 4 * n) for n in range(min(entry.length // 4, 64))]
             waiting.append(self._number("I", directory.next_at))
             yield directory
 
-    def _directory(self, offset: int) -> _Directory | None:
+    def _directory(self, offset: int, max_entries: int) -> _Directory | None:
         at = self._start + offset
         count = self._number("H", at)
         next_at = at + 2 + 12 * count
-        if not 0 < count <= _MAX_ENTRIES or next_at > self._end:
+        if not 0 < count <= max_entries or next_at > self._end:
             return None
         return _Directory(at, [self._entry(at + 2 + 12 * index) for index in range(count)], next_at)
 
@@ -107,7 +110,7 @@ class Tiff:
         return _Entry(at, tag, kind, count, value, length)
 
     def _blank_directory(self, offset: int) -> None:
-        directory = self._directory(offset)
+        directory = self._directory(offset, 64)
         # Only what is a GPS directory: a hostile offset may point at the picture itself.
         if directory is None or any(entry.tag > 31 for entry in directory.entries):
             return

@@ -22,6 +22,8 @@ _GIF_XMP, _GIF_XMP_END = b"XMP DataXMP", b"\x01\xff\xfe\xfd"
 _ISO_6709 = re.compile(rb"[+-]\d\d\.\d{2,8}[+-]\d{3}\.\d{2,8}(?:[+-]\d{1,5}(?:\.\d{1,5})?)?/")
 _LOCI = re.compile(rb"\0\0(..)loci\0\0\0\0", re.DOTALL)
 _RAW_PROFILE = re.compile(rb"\s*(?:exif|app1|xmp|APP1|generic profile)\s+\d+\s+([0-9a-fA-F\s]+)", re.DOTALL)
+# A camera writes one to three with EXIF or XMP; an extended XMP with a depth map tens, without a location.
+_MAX_SEGMENTS = 100
 # As much text as Pillow takes from one chunk.
 _MAX_TEXT = 4 * 1024 * 1024
 
@@ -70,14 +72,16 @@ def _blank_tiff(copy: bytearray, start: int, end: int) -> bool:
 
 def _blank_jpegs(copy: bytearray, data: bytes) -> bool:
     """All JPEGs of the file, for some cameras store two; then the video of a motion photo."""
-    found, end = False, 0
+    found, end, left = False, 0, _MAX_SEGMENTS
     while (start := data.find(b"\xff\xd8\xff", end)) >= 0 and not data[end:start].strip(b"\0\xff\t\n\r "):
         for segment in jpeg.segments(data, start):
             end = segment.end
-            payload = data[segment.payload : segment.end]
-            if segment.marker == jpeg.APP1 and payload.startswith(_EXIF):
+            left -= segment.marker == jpeg.APP1
+            if segment.marker != jpeg.APP1 or left < 0:
+                continue
+            if data.startswith(_EXIF, segment.payload):
                 found |= _blank_tiff(copy, segment.payload, segment.end)
-            elif segment.marker == jpeg.APP1 and payload.startswith(_XMP):
+            elif data.startswith(_XMP, segment.payload):
                 found |= blank_location(copy, segment.payload, segment.end)
     return _blank_video(copy, end, len(copy)) or found
 

@@ -4,11 +4,12 @@ import io
 from collections.abc import Iterator
 from contextlib import suppress
 
-from PIL import Image, ImageOps, JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from thumbstack.containers import jpeg
 from thumbstack.exif import Tiff
 from thumbstack.picture_type import AVIF, GIF, JPEG, PNG, TIFF, WEBP, PictureType
+from thumbstack.raster import TURNS, orientation_of
 from thumbstack.refusal import NotTurnable
 from thumbstack.xmp import set_upright
 
@@ -37,12 +38,13 @@ def upright(data: bytes, turn: Image.Transpose | None = None) -> bytes:
     if not data.startswith(b"\xff\xd8"):
         return data
     with Image.open(io.BytesIO(data), formats=["JPEG", "MPO"]) as image:
-        orientation = image.getexif().get(0x0112, 1)
-        if orientation not in range(2, 9) and turn is None:
+        orientation = orientation_of(image)
+        turns = [step for step in (TURNS.get(orientation), turn) if step is not None]
+        if not turns:
             return data
-        turned = ImageOps.exif_transpose(image)
-        if turn is not None:
-            turned = turned.transpose(turn)
+        turned: Image.Image = image
+        for step in turns:
+            turned = turned.transpose(step)
         turned.info.clear()
         sideways = (orientation in range(5, 9)) != (turn in _SIDEWAYS)
         out = io.BytesIO()
@@ -73,7 +75,9 @@ def turned(data: bytes, kind: PictureType, turn: Image.Transpose) -> bytes:
             raise NotTurnable("An animation is not turned.")
         out = io.BytesIO()
         profile = {"icc_profile": image.info["icc_profile"]} if image.info.get("icc_profile") else {}
-        ImageOps.exif_transpose(image).transpose(turn).save(out, _WRITTEN[kind], quality=95, **profile)
+        asked = TURNS.get(orientation_of(image))
+        seen = image if asked is None else image.transpose(asked)
+        seen.transpose(turn).save(out, _WRITTEN[kind], quality=95, **profile)
     return out.getvalue()
 
 

@@ -55,3 +55,10 @@ def test_what_is_no_jpeg_is_left_alone() -> None:
     body = picture("PNG", orientation=6)
 
     assert upright(body) is body
+
+
+def test_a_picture_with_damaged_exif_is_left_alone(coffee: bytes) -> None:
+    body = lying(coffee, 6).replace(b"Exif\0\0MM\0*", b"Exif\0\0XX\0*")
+    assert b"XX\0*" in body
+
+    assert upright(body) is body
