@@ -31,7 +31,7 @@ def main(width: int, height: int, fit_in: bool) -> None:
     side = max(1, int(own_width * min(scale, most)))
     text = svg.decode("utf-16" if svg[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     png = resvg_py.svg_to_bytes(
-        svg_string=text, width=side, background="#ffffff", serif_family=_FONT, sans_serif_family=_FONT
+        svg_string=text, width=side, dpi=96, background="#ffffff", serif_family=_FONT, sans_serif_family=_FONT
     )
     sys.stdout.buffer.write(png)
 

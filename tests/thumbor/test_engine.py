@@ -135,6 +135,19 @@ def test_svg_is_drawn_sharp_and_on_white(
         assert len(colours) <= 12
 
 
+def test_svg_in_printers_points_is_drawn(thumbor: "Thumbor", s3: "S3") -> None:
+    picture = s3.put(drawing("", 'width="30pt" viewBox="0 0 60 20"'), "svg")
+
+    assert opened(thumbor.get(picture, "", NEITHER).content).size == (40, 13)
+
+
+def test_svg_that_cannot_be_drawn_large_is_drawn_in_its_own_size(thumbor: "Thumbor", s3: "S3") -> None:
+    slow = '<filter id="a"><feMorphology operator="dilate" radius="2"/></filter><circle r="9" filter="url(#a)"/>'
+    picture = s3.put(drawing(slow), "svg")
+
+    assert opened(thumbor.get(picture, "3000x1500", NEITHER).content).size == (3000, 1500)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_svg_text_is_drawn(thumbor: "Thumbor", s3: "S3", encoding: str) -> None:
     text = '<text x="10" y="60" font-size="50">Möwe</text>'
