@@ -8,25 +8,17 @@ import json
 import os
 import re
 import socket
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPResponse
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.uploader.conftest import CREDENTIALS, PICTURES, RESULTS, ROOT, free_port
-from thumbstack.buckets import Buckets, s3_client
-from thumbstack.deletion import delete_pictures
-from thumbstack.edge import Edge
+from tests.uploader.conftest import Room
 
 
 def _png() -> bytes:
@@ -231,87 +223,29 @@ def forms(draw: st.DrawFn) -> Form:
     return Form(method, path, content_type, body, len(body) if promised is None else promised)
 
 
-@dataclass(frozen=True)
-class Room:
-    """The uploader under gunicorn, as it is run."""
-
-    port: int
-    process: "subprocess.Popen[bytes]"
-    log: Path
-
-    def send(self, form: Form) -> tuple[int, bytes]:
-        """Status and body of the answer; the client says that it is done, however much it promised."""
-        head = (
-            f"{form.method} {form.path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-            f"Content-Length: {form.promised}\r\n"
-        )
-        with socket.create_connection(("127.0.0.1", self.port), 60) as client:
-            client.sendall(head.encode() + b"Content-Type: " + form.content_type + b"\r\n\r\n")
-            try:
-                client.sendall(form.body)
-                client.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass  # it has its answer, and does not want to hear the rest
-            answer = HTTPResponse(client, method=form.method)
-            answer.begin()
-            return answer.status, answer.read()
-
-    def workers(self) -> set[str]:
-        """Process ids of the workers."""
-        pid = self.process.pid
-        return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-
-
-@pytest.fixture(scope="module")
-def room(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    """A running one on a real S3."""
-    folder = tmp_path_factory.mktemp("room")
-    port = free_port()
-    environment = {
-        **os.environ,
-        **CREDENTIALS,
-        "S3_ENDPOINT": s3_endpoint,
-        "PICTURES_BUCKET": PICTURES,
-        "RESULTS_BUCKET": RESULTS,
-        "SECURITY_KEYS": "security-key-of-the-tests-0123456789",
-        "OPEN_APP": "fuzz",
-        "MAX_UPLOAD_BYTES": "1000000",
-        "MAX_REQUEST_BYTES": "2000000",
-        "EDGE_CACHE": str(folder / "cache"),
-        "TOMBSTONES": str(folder / "tombstones"),
-        "TMPDIR": str(folder),
-    }
-    command = [str(Path(sys.executable).with_name("gunicorn")), "--config", "uploader/gunicorn.conf.py"]
-    command += ["--bind", f"127.0.0.1:{port}", "uploader.wsgi:application"]
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-    started = Room(port, process, log)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            try:
-                if started.send(Form("GET", "/healthz", b"", b"", 0))[0] == 200 and len(started.workers()) == 2:
-                    break
-            except OSError:
-                pass
-            time.sleep(0.1)
-        yield started
-    finally:
-        process.terminate()
-        process.wait(60)
-        buckets = Buckets(s3_client(s3_endpoint, "us-east-1"), PICTURES, RESULTS)
-        delete_pictures(buckets, Edge(folder / "cache", folder / "tombstones", ("x" * 28,), {}), "o/fuzz/")
+def answer(port: int, form: Form) -> tuple[int, bytes]:
+    """Status and body; the client says that it is done, however much it promised."""
+    head = (
+        f"{form.method} {form.path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Content-Length: {form.promised}\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), 60) as client:
+        client.sendall(head.encode() + b"Content-Type: " + form.content_type + b"\r\n\r\n")
+        # A room that has answered does not want to hear the rest.
+        with suppress(OSError):
+            client.sendall(form.body)
+            client.shutdown(socket.SHUT_WR)
+        reply = HTTPResponse(client, method=form.method)
+        reply.begin()
+        return reply.status, reply.read()
 
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_MAX_EXAMPLES", "400"))
 
 
-def test_any_form_is_answered(room: Room) -> None:
+def test_any_form_is_answered(running: Room) -> None:
     statuses: Counter[str] = Counter()
-    workers = room.workers()
+    workers = running.workers()
 
     @settings(
         max_examples=EXAMPLES,
@@ -322,7 +256,7 @@ def test_any_form_is_answered(room: Room) -> None:
     )
     @given(forms())
     def answered(form: Form) -> None:
-        status, body = room.send(form)
+        status, body = answer(running.port, form)
         statuses[f"{form.method} {form.path} {status}"] += 1
         assert status < 500, (status, body, form)
         told = json.loads(body) if body else {}
@@ -334,7 +268,7 @@ def test_any_form_is_answered(room: Room) -> None:
     answered()
 
     print(sorted(statuses.items()))
-    assert room.workers() == workers, room.log.read_text()[-4000:]
+    assert running.workers() == workers, running.log.read_text()[-4000:]
     # It was not all refused at the door.
     assert statuses["POST / 201"]
     assert statuses["POST /upload 200"]
