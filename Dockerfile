@@ -78,7 +78,12 @@ EXPOSE 8001
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=30s CMD ["healthy", "8001", "/healthz"]
 CMD ["gunicorn", "--config", "signer/gunicorn.conf.py", "--bind", "0.0.0.0:8001", "signer.wsgi:application"]
 
+# Text in an SVG is left out where there is no font.
+FROM base AS fonts
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-dejavu-core && rm -rf /var/lib/apt/lists/*
+
 FROM room AS thumbor
+COPY --from=fonts /usr/share/fonts /usr/share/fonts
 COPY --from=thumbor-packages /opt/venv /opt/venv
 COPY thumbstack thumbstack
 COPY thumbor thumbor

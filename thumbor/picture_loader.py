@@ -10,12 +10,17 @@ import logging
 from urllib.parse import unquote
 
 from bucket import Bucket, NotThere, TooSlow, Trouble
+from drawing import NotDrawn, drawn
 from thumbor.context import Context
+from thumbor.engines import BaseEngine
 from thumbor.loaders import LoaderResult
 
 from thumbstack.picture_key import PictureKey
+from thumbstack.picture_type import SVG
 
 _log = logging.getLogger("thumbstack.picture_loader")
+# Thumbor passes a number on as the status.
+_NOT_DRAWN = 400
 # A whole original, at most.
 _SECONDS = 10
 
@@ -37,4 +42,11 @@ async def load(context: Context, url: str) -> LoaderResult:
         _log.warning("original not read: %s", trouble, extra={"picture": str(picture)})
         slow = isinstance(trouble, TooSlow)
         return LoaderResult(successful=False, error=LoaderResult.ERROR_TIMEOUT if slow else LoaderResult.ERROR_UPSTREAM)
-    return LoaderResult(buffer=found.body, metadata={"size": len(found.body), "updated_at": found.last_modified})
+    body = found.body
+    if BaseEngine.get_mimetype(body) == SVG.content_type:
+        try:
+            body = await drawn(body, context)
+        except NotDrawn as problem:
+            _log.warning("drawing not drawn: %s", problem, extra={"picture": str(picture)})
+            return LoaderResult(successful=False, error=_NOT_DRAWN)
+    return LoaderResult(buffer=body, metadata={"size": len(body), "updated_at": found.last_modified})

@@ -16,9 +16,9 @@ _MAX_SEGMENT_BYTES = 200
 # What every store keeps as it is: some fold `//`, `.` and `..`, or refuse what is no printable ASCII.
 _PLAIN_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[ -~]+\Z")
 _FORMAT_FILTER = re.compile(r"(?:^|[:/])format\(\s*'?([a-z]+)'?\s*\)", re.IGNORECASE)
-# What Thumbor writes for a name: TIFF leaves as PNG.
-_WRITTEN = {"jpeg": "jpg", "tif": "png", "tiff": "png"}
-# What its format() filter knows and can write. It knows HEIC and HEIF too, but without an encoder keeps the original's.
+# What Thumbor writes for a name: TIFF and SVG leave as PNG, HEIC as JPEG.
+_WRITTEN = {"jpeg": "jpg", "tif": "png", "tiff": "png", "svg": "png", "heic": "jpg", "heif": "jpg"}
+# What its format() filter knows and can write. It knows HEIC and HEIF too, but our engine keeps the original's.
 _FORMATS = {"png", "jpeg", "jpg", "gif", "webp", "avif"}
 _NOT_WRITTEN = {"heic", "heif"}
 

@@ -40,8 +40,8 @@ class Config(Settings):
     # For all apps that have no rule of their own.
     auto_orient_original: bool = False
     keep_location: bool = False
-    # A picture that is being decoded may take 0.5 GB.
-    decodes_at_once: int = Field(default=2, ge=1)
+    # In each of two processes. A picture that is being decoded may take 0.6 GB, and a core.
+    decodes_at_once: int = Field(default=1, ge=1)
 
     @field_validator("thumbor_servers", "warm_presets", mode="before")
     @classmethod

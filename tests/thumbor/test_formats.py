@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from itertools import permutations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from tests.thumbor.conftest import S3, Thumbor, Thumbors
 
+IMAGES = Path(__file__).parents[1] / "images"
 AVIF, WEBP, NEITHER = "image/avif", "image/webp", "image/jpeg,image/png,image/*;q=0.1"
 TYPES = {AVIF: "image/avif", WEBP: "image/webp", NEITHER: "image/jpeg"}
 
@@ -49,6 +51,9 @@ ORIGINALS: dict[str, tuple[Callable[[Image.Image], bytes], str, str]] = {
     "animated webp": (lambda image: encoded(image, "WEBP", 3), "webp", "image/webp"),
     "avif": (lambda image: encoded(image, "AVIF"), "avif", "image/avif"),
     "tiff": (lambda image: encoded(image, "TIFF"), "tiff", "image/png"),
+    "tiff in cmyk": (lambda image: encoded(image.convert("CMYK"), "TIFF"), "tiff", "image/png"),
+    "heic": (lambda _: (IMAGES / "coffee.heic").read_bytes(), "heic", "image/jpeg"),
+    "svg": (lambda _: b"<svg xmlns='http://www.w3.org/2000/svg' width='99' height='66'/>", "svg", "image/png"),
 }
 
 

@@ -70,6 +70,12 @@ def test_the_type_is_that_of_the_bytes(kind: PictureType) -> None:
     assert (facts.bytes, facts.sha256, facts.frames) == (len(body), hashlib.sha256(body).hexdigest(), 1)
 
 
+def test_what_samsung_writes_behind_its_heic_belongs_to_it() -> None:
+    body = TAKEN[HEIC] + b"\0\0\0\x10sefdabcdSEFT"
+
+    assert inspect(io.BytesIO(body), LIMITS).bytes == len(body)
+
+
 @pytest.mark.parametrize("format_", ["GIF", "WEBP", "PNG", "AVIF", "TIFF"])
 def test_all_frames_are_counted(format_: str) -> None:
     assert inspect(io.BytesIO(animation(format_, 5)), LIMITS).frames == 5

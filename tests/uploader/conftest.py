@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from flask.testing import FlaskClient
 
 from thumbstack.apps import AppKeys
 from thumbstack.buckets import Buckets, s3_client
+from thumbstack.deletion import delete_pictures
+from thumbstack.edge import Edge
+from thumbstack.notices import Notices
 from uploader import create_app
 from uploader.config import Config
 
@@ -112,3 +116,65 @@ def client(config: Config) -> Iterator[FlaskClient]:
 def buckets(config: Config) -> Buckets:
     """Both buckets, to look at and to put things into behind the uploader's back."""
     return Buckets(s3_client(config.s3_endpoint, config.aws_region), PICTURES, RESULTS)
+
+
+@dataclass(frozen=True)
+class Room:
+    """The uploader under gunicorn, as it is run."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def answers(self) -> bool:
+        """It is up, with both of its workers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=10):
+                return len(self.workers()) == 2
+        except OSError:
+            return False
+
+    def workers(self) -> set[str]:
+        """Process ids of the workers."""
+        pid = self.process.pid
+        return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
+@pytest.fixture(scope="session")
+def running(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    """The uploader under gunicorn on a real S3; its open app is `fuzz`."""
+    folder = tmp_path_factory.mktemp("room")
+    port = free_port()
+    environment = {
+        **os.environ,
+        **CREDENTIALS,
+        "S3_ENDPOINT": s3_endpoint,
+        "PICTURES_BUCKET": PICTURES,
+        "RESULTS_BUCKET": RESULTS,
+        "SECURITY_KEYS": "security-key-of-the-tests-0123456789",
+        "OPEN_APP": "fuzz",
+        "MAX_UPLOAD_BYTES": "1000000",
+        "MAX_REQUEST_BYTES": "2000000",
+        "EDGE_CACHE": str(folder / "cache"),
+        "TOMBSTONES": str(folder / "tombstones"),
+        "TMPDIR": str(folder),
+    }
+    command = [str(Path(sys.executable).with_name("gunicorn")), "--config", "uploader/gunicorn.conf.py"]
+    command += ["--bind", f"127.0.0.1:{port}", "uploader.wsgi:application"]
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    started = Room(port, process, log)
+    try:
+        deadline = time.monotonic() + 60
+        while not started.answers():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield started
+    finally:
+        process.terminate()
+        process.wait(60)
+        buckets = Buckets(s3_client(s3_endpoint, "us-east-1"), PICTURES, RESULTS)
+        edge = Edge(folder / "cache", folder / "tombstones", ("x" * 28,), {})
+        delete_pictures(buckets, edge, Notices(buckets, edge), "o/fuzz/")
