@@ -13,7 +13,7 @@ from tests.stack.stacks import ROOT, Picture, Stack
 pytestmark = [pytest.mark.stack, pytest.mark.parametrize("stack", ["embedded"], indirect=True)]
 
 # OPENAPI_EXAMPLES=500 looks longer, OPENAPI_SEED=2 elsewhere.
-_EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "40"))
+_EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "25"))
 _SEED = int(os.environ.get("OPENAPI_SEED", "1"))
 _CHECKS = (
     "not_a_server_error",
