@@ -4,8 +4,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Boxes that may stand at the outermost level of a picture; anything else there is not a picture's. `sefd` is Samsung's: each
-# of its phones writes one with the time and the shooting mode.
+# Boxes that may stand at the outermost level of a picture; anything else there is not a picture's. `sefd` is
+# Samsung's: each of its phones writes one with the time and the shooting mode.
 TOP_LEVEL = frozenset(
     b"ftyp meta mdat moov free skip wide uuid idat styp sidx moof mfra mpvd pdin jumb meco emsg prft sefd".split()
 )
