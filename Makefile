@@ -52,6 +52,10 @@ lock: $(INSTALLED) ## renew requirements.lock and requirements-uv.lock from pypr
 clean-data: ## delete all pictures, keys and logs of `make run`, after asking (DATA; YES=1 does not ask)
 	@exec deploy/clean-data "$(DATA)"
 
+.PHONY: bench
+bench: $(INSTALLED) ## measure against the plain thing (ONLY="hits misses uploads start_stop many_uploads", ARGS)
+	@for one in $(or $(ONLY),hits misses uploads start_stop); do $(BIN)/python -m bench.$$one $(ARGS); done
+
 # Later files win: a laptop's defaults, the keys of $(DATA), what .env chooses. The shell's own variables win over all.
 COMPOSE = docker compose $(addprefix --env-file ,deploy/laptop.env $(DATA)/secrets.env $(wildcard .env))
 # Where an image comes from: the commit, and the commit's own date, so that the same commit makes the same image.

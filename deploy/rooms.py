@@ -201,6 +201,8 @@ def supervisord(rooms: Iterable[Room], data: Path) -> str:
             "environment": environment,
             "priority": str(order.get(room.name, 20)),
             "autorestart": "true",
+            # Killed again and again, a room still comes back; each time supervisord waits a second longer.
+            "startretries": "20",
             # Who ends sooner has not started: three more tries, further and further apart, then supervisord gives up.
             "startsecs": "5",
             "stopsignal": room.stop_signal,

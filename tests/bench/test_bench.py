@@ -130,3 +130,21 @@ def test_a_script_measures_and_leaves_nothing(
     assert len(result["ratios"]) == len(sides) - 1
     assert all(ratio["median"] > 0 for ratio in result["ratios"].values())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.stack
+def test_many_uploads_at_once_are_all_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few clients and a kill or two; the script itself ends with 1 where anything is lost, doubled or damaged."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    few = ["--clients", "8", "--each", "2", "--seconds", "12", "--kill-every", "6"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.many_uploads", "--rounds", "1", *few],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["bench"] == "many_uploads"
