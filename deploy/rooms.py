@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     warm_presets: str = Field(default="", description="presets rendered right after an upload: BI,MI,SI")
     scanner: str = Field(default="", description="virus scan: clamd://host:3310, clamd:///socket, http://..., /program")
     cors_origins: str = Field(default="", description="origins whose pages may use the API, parted by spaces; *: all")
+    allowed_options: str = Field(default="", description="option strings, parted by spaces, that /t/ serves as well")
+    cache_control: str = Field(default="", description="what S3 itself says of a stored picture; empty: a year")
+    decodes_at_once: int = Field(default=1, ge=1, description="pictures that each uploader process decodes at a time")
+    s3_patience_seconds: int = Field(default=10, ge=1, description="the longest silence of S3 that is waited for")
     max_upload_bytes: int = Field(default=32 * 1024 * 1024, ge=1, description="the largest picture")
     max_request_bytes: int = Field(
         default=128 * 1024 * 1024, ge=1, description="the largest request, of one or many pictures"
@@ -112,7 +116,13 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
             )
             for number, port in enumerate(thumbors, 1)
         ),
-        Room("signer", signer, _gunicorn("signer", signer), stop_within=20, environment=apps),
+        Room(
+            "signer",
+            signer,
+            _gunicorn("signer", signer),
+            stop_within=20,
+            environment={**apps, "ALLOWED_OPTIONS": settings.allowed_options},
+        ),
         Room(
             "uploader",
             uploader,
@@ -126,6 +136,9 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
                 "KEEP_LOCATION": str(settings.keep_location),
                 "WARM_PRESETS": settings.warm_presets,
                 "SCANNER": settings.scanner,
+                "CACHE_CONTROL": settings.cache_control,
+                "DECODES_AT_ONCE": str(settings.decodes_at_once),
+                "S3_PATIENCE_SECONDS": str(settings.s3_patience_seconds),
                 "MAX_UPLOAD_BYTES": str(settings.max_upload_bytes),
                 "MAX_REQUEST_BYTES": str(settings.max_request_bytes),
                 "EDGE_CACHE": f"{data}/cache",

@@ -11,7 +11,7 @@ from thumbstack.notices import Notices
 from uploader import errors, incoming, openapi, pictures, readiness, uploads
 from uploader.config import Config
 from uploader.intake import Intake
-from uploader.room import Room
+from uploader.room import Room, bound_json
 from uploader.scanner import read_scanner
 from uploader.warming import Warming
 
@@ -52,6 +52,7 @@ def create_app(config: Config) -> Flask:
         presets=presets,
         security_key=config.security_keys[0],
     )
+    app.before_request(bound_json)
     app.register_blueprint(uploads.routes)
     app.register_blueprint(pictures.routes)
     app.register_blueprint(incoming.routes)

@@ -82,23 +82,28 @@ def _asked_for(name: str, app: str) -> PictureKey:
 
 
 def _published(picture: PictureKey, crop: str) -> Stored:
+    """Copy, look at the copy, and only then let go of what is held, wherever an earlier call was broken off."""
     buckets = room().buckets
-    try:
-        there: Stored | None = buckets.stored(str(picture))
-    except NoSuchPicture:
-        there = None
-    held = buckets.stored(picture.incoming) if there is None else None
+    there, held = _found(str(picture)), _found(picture.incoming)
     known = there or held
-    assert known is not None  # noqa: S101 - one of the two is there, or NoSuchPicture was raised
+    if known is None:
+        raise NoSuchPicture("No such picture")
     metadata = {**_without_crop(known), **({"crop": _fitting(crop, known)} if crop else {})}
     if there is None or metadata != dict(there.metadata):
         buckets.copy(picture.incoming if there is None else str(picture), str(picture), metadata)
-    there = buckets.stored(str(picture))
-    if held is not None and not buckets.holds(str(picture), held.metadata.get("sha256", "")):
-        buckets.delete_pictures([str(picture)])
-        raise StorageUnavailable("The picture could not be published whole: publish it again.")
-    buckets.delete_pictures([picture.incoming])
-    return there
+    if held is not None:
+        if not buckets.holds(str(picture), held.metadata.get("sha256", "")):
+            buckets.delete_pictures([str(picture)])
+            raise StorageUnavailable("The picture could not be published whole: publish it again.")
+        buckets.delete_pictures([picture.incoming])
+    return buckets.stored(str(picture))
+
+
+def _found(key: str) -> Stored | None:
+    try:
+        return room().buckets.stored(key)
+    except NoSuchPicture:
+        return None
 
 
 def _without_crop(stored: Stored) -> dict[str, str]:

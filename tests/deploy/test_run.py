@@ -14,12 +14,16 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml  # type: ignore[import-untyped]
 from supervisor.datatypes import dict_of_key_value_pairs  # type: ignore[import-untyped]
 from supervisor.options import UnhosedConfigParser, expand  # type: ignore[import-untyped]
 
 from deploy.rooms import Settings, nginx_variables, plan, supervisord
 from deploy.run import rotate
 from s3.serve import ROOM_PORTS, free_ports
+from signer.config import Config as SignerConfig
+from thumbstack.settings import Settings as RoomSettings
+from uploader.config import Config as UploaderConfig
 
 ROOT = Path(__file__).parents[2]
 KEYS = {
@@ -171,6 +175,15 @@ def test_a_room_is_told_no_secret_that_it_does_not_need(tmp_path: Path) -> None:
         "uploader": secrets,
         "nginx": set(),
     }
+
+
+@pytest.mark.parametrize(("room", "config"), [("uploader", UploaderConfig), ("signer", SignerConfig)])
+def test_whatever_a_room_reads_can_be_chosen(tmp_path: Path, room: str, config: type[RoomSettings]) -> None:
+    named = {name.upper() for name in config.model_fields}
+
+    assert named - variables(tmp_path)[room].keys() == set()
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    assert named - {"TMPDIR"} - services[room]["environment"].keys() == set()
 
 
 def test_no_two_rooms_share_a_port(tmp_path: Path) -> None:

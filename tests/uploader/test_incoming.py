@@ -76,6 +76,23 @@ def test_publishing_twice_is_as_good_as_once(client: FlaskClient, coffee: bytes)
     assert answers[0].json == answers[1].json
 
 
+def test_a_copy_that_is_not_whole_costs_nothing(
+    client: FlaskClient, buckets: Buckets, coffee: bytes, cat: bytes
+) -> None:
+    # A publish that was broken off between the copy and its check, with a copy that would not have passed it.
+    held = hold(client, coffee)
+    published = held["key"].replace("incoming/", "o/", 1)
+    metadata = buckets.stored(held["key"]).metadata
+    buckets.client.put_object(Bucket=buckets.pictures, Key=published, Body=cat, Metadata=dict(metadata))
+
+    first = client.post("/publish", data={"filename": held["filename"]})
+
+    assert first.status_code == 503
+    assert keys(buckets) == [held["key"]]
+    assert client.post("/publish", data={"filename": held["filename"]}).status_code == 200
+    assert buckets.read(published) == coffee
+
+
 def test_an_unknown_name_is_not_published(client: FlaskClient) -> None:
     assert client.post("/publish", data={"filename": "1763600000_0123456789abcdef.jpg"}).status_code == 404
     assert client.post("/publish", data={"filename": "../x"}).status_code == 404

@@ -333,6 +333,15 @@ def test_each_key_opens_what_it_may(client: FlaskClient, method: str, path: str,
     assert key not in by_header.text
 
 
+@pytest.mark.parametrize("path", ["/", "/upload", "/publish"])
+def test_a_large_json_body_is_refused_before_it_is_read_into_memory(client: FlaskClient, path: str) -> None:
+    answer = client.post(path, data=b"[" + b"0," * 600_000 + b"0]", content_type="application/json")
+
+    assert answer.status_code == 413
+    assert answer.json is not None
+    assert answer.json["code"] == "too_large"
+
+
 def test_without_an_open_app_nothing_goes_without_a_key(config: Config) -> None:
     client = create_app(config.model_copy(update={"open_app": None})).test_client()
 
