@@ -42,7 +42,7 @@ def test_every_setting_exists_and_differs_from_its_default(monkeypatch: pytest.M
 def test_nothing_unsafe_is_left_on(monkeypatch: pytest.MonkeyPatch) -> None:
     conf = load(monkeypatch, **REQUIRED)
 
-    assert conf.SECURITY_KEY == "the-newest-key-the-newest-key"
+    assert conf.SECURITY_KEY == KEYS
     assert conf.ALLOW_UNSAFE_URL is False
     assert conf.UPLOAD_ENABLED is False
     assert conf.USE_BLACKLIST is False
