@@ -10,6 +10,8 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
     status = 400
     code = "bad_request"
     retry_after_seconds: int | None = None
+    # Where a client of ours was refused: the request's name in the service's logs.
+    request_id: str | None = None
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)

@@ -52,6 +52,7 @@ class Stack(ABC):
     results_bucket = "thumbstack-results"
     s3_endpoint: str
     s3_credentials: Mapping[str, str]
+    security_keys: str
 
     def upload(self, body: bytes, name: str) -> Picture:
         """Upload a picture that must be taken."""
@@ -199,6 +200,7 @@ class Embedded(Stack):
         self.s3_endpoint = "http://" + facts.partition("http://")[2].partition('"')[0]
         lines = (self.data / "secrets.env").read_text().splitlines()
         self.s3_credentials = dict(line.split("=", 1) for line in lines)
+        self.security_keys = self.s3_credentials["SECURITY_KEYS"]
 
     def stop(self) -> int:
         """Stop as Ctrl-C does; the exit code."""
@@ -261,9 +263,10 @@ class Containers(Stack):
             "AWS_ACCESS_KEY_ID": secrets.token_hex(10),
             "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(32),
         }
+        self.security_keys = secrets.token_urlsafe(32)
         variables = {
             **self.s3_credentials,
-            "SECURITY_KEYS": secrets.token_urlsafe(32),
+            "SECURITY_KEYS": self.security_keys,
             "OPEN_APP": "demo",
             "PORT": str(self._port),
             "COMPOSE_PROJECT_NAME": f"thumbstack-test-{os.getpid()}",
