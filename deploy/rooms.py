@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     open_app: str = Field(default="demo", description="the app that needs no key; empty: none, API_KEYS must name some")
     api_keys: str = Field(default="", repr=False, description='[{"app": ..., "public_key": ..., "private_key": ...}]')
     public_url: str = Field(default="", description="the address that URLs begin with; empty: the one that was asked")
+    s3_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[A-Za-z0-9.:_-]+)?$",
+        description="an S3 that runs already, as http://host:port; the keys are those of DATA/secrets.env",
+    )
     presets_file: str = Field(default="", description="other presets than the shipped ones")
     app_rules: str = Field(
         default="", description='{"<app>": {"types": ["jpg"], "keep_location": true, "upright": true}}'
@@ -88,7 +93,14 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
         "PICTURES_BUCKET": "thumbstack-pictures",
         "RESULTS_BUCKET": "thumbstack-results",
     }
-    client = {**buckets, "S3_ENDPOINT": f"http://{LOOPBACK}:{s3}"}
+    client = {**buckets, "S3_ENDPOINT": settings.s3_endpoint or f"http://{LOOPBACK}:{s3}"}
+    embedded_s3 = Room(
+        "s3",
+        s3,
+        f"{sys.executable} s3/serve.py --data {data}/s3 --ip {LOOPBACK} --port {s3}",
+        stop_within=25,
+        environment={**buckets, "GOMEMLIMIT": settings.gomemlimit},
+    )
     everyone = {"SECURITY_KEYS": keys["SECURITY_KEYS"], "GIT_COMMIT": commit}
     apps = {
         **everyone,
@@ -98,13 +110,7 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
         "PRESETS_FILE": settings.presets_file,
     }
     return [
-        Room(
-            "s3",
-            s3,
-            f"{sys.executable} s3/serve.py --data {data}/s3 --ip {LOOPBACK} --port {s3}",
-            stop_within=25,
-            environment={**buckets, "GOMEMLIMIT": settings.gomemlimit},
-        ),
+        *([] if settings.s3_endpoint else [embedded_s3]),
         *(
             Room(
                 f"thumbor-{number}",
@@ -180,7 +186,7 @@ def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> M
         "SIGNER_SERVER": server["signer"],
         # By default a process that failed once is left alone for 10 s, and with both left alone every miss is a 502.
         "THUMBOR_UPSTREAM": " ".join(f"server {address} max_fails=0;" for address in thumbors),
-        "S3_ENDPOINT": f"http://{server['s3']}",
+        "S3_ENDPOINT": settings.s3_endpoint or f"http://{server['s3']}",
         # Never asked: every server above is an address.
         "RESOLVER": LOOPBACK,
         "EDGE_CACHE": f"{data}/cache",

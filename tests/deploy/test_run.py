@@ -193,6 +193,16 @@ def test_no_two_rooms_share_a_port(tmp_path: Path) -> None:
     assert nginx_variables(Settings(data=tmp_path), rooms, "abc")["THUMBOR_UPSTREAM"].count("server ") == 8
 
 
+def test_nodes_may_share_one_s3(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, s3_endpoint="http://127.0.0.1:8333")
+    rooms = plan(settings, KEYS, "abc")
+
+    assert "s3" not in {room.name for room in rooms}
+    told = {room.name: room.environment.get("S3_ENDPOINT") for room in rooms}
+    assert told["uploader"] == told["thumbor-1"] == "http://127.0.0.1:8333"
+    assert nginx_variables(settings, rooms, "abc")["S3_ENDPOINT"] == "http://127.0.0.1:8333"
+
+
 def test_the_door_is_closed_first_and_the_storage_last(tmp_path: Path) -> None:
     parser = configparser.RawConfigParser()
     parser.read_string(supervisord(plan(Settings(data=tmp_path), KEYS, "abc"), tmp_path))
