@@ -4,6 +4,7 @@ from flask import Flask
 
 from signer import errors, urls
 from signer.config import Config
+from thumbstack.link import Links
 
 
 def create_app(config: Config) -> Flask:
@@ -16,6 +17,7 @@ def create_app(config: Config) -> Flask:
     app.extensions["room"] = urls.Room(
         apps=config.apps(),
         security_key=config.security_keys[0],
+        links=Links(config.security_keys),
         presets=presets,
         allowed_options=frozenset({*presets.values(), *config.allowed_options}),
         public_url=config.public_url,

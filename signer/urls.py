@@ -1,22 +1,27 @@
 """Picture URLs: signed for those who may ask, readable for those sizes that anybody may see."""
 
 import re
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from thumbstack.apps import Apps, Grant
+from thumbstack.link import Link, Links
 from thumbstack.options import MAX_SIDE, Options, read_options
 from thumbstack.picture_key import PictureKey
-from thumbstack.refusal import BadOptions, Forbidden, Missing, NoSuchPicture, Refused
+from thumbstack.refusal import BadOptions, Expired, Forbidden, Missing, NoSuchPicture, Refused
 from thumbstack.signing import signed_path
 
 routes = Blueprint("urls", __name__)
 
 _MAX_WIDTHS = 20
+_MAX_SECONDS = 365 * 24 * 60 * 60
+_EXPIRES = f"expires must be a whole number of seconds from now, from 1 to {_MAX_SECONDS} (a year)."
 _READABLE = re.compile(r"(?P<options>.+)/u/(?P<picture>o/[^/]+/[^/]+/[^/]+)")
 # What a page may append to make a browser ask again; anything else in a query means nothing here.
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,32}")
@@ -28,6 +33,7 @@ class Room:
 
     apps: Apps
     security_key: str
+    links: Links
     presets: Mapping[str, str]
     allowed_options: frozenset[str]
     public_url: str | None
@@ -46,7 +52,7 @@ def healthz() -> Response:
 
 @routes.post("/sign")
 def sign() -> Response:
-    """A signed URL of any variant of the caller's own pictures, and a srcset where widths are asked."""
+    """A signed URL of any variant of the caller's own pictures, and a srcset where widths are asked; all may end."""
     fields = _fields()
     grant = _grant(fields)
     picture = PictureKey.parse(str(fields.get("key", "")))
@@ -55,10 +61,11 @@ def sign() -> Response:
     if picture.app != grant.app:
         raise Forbidden("This picture belongs to another app than the key.")
     options = _options(fields)
-    answer = {"url": _url(picture, options)}
+    ends = _ends(fields.get("expires"))
+    answer = {"url": _url(picture, options, ends)}
     widths = _widths(fields.get("widths"))
     if widths:
-        answer["srcset"] = ", ".join(f"{_url(picture, options.of_width(width))} {width}w" for width in widths)
+        answer["srcset"] = ", ".join(f"{_url(picture, options.of_width(width), ends)} {width}w" for width in widths)
     return jsonify(answer)
 
 
@@ -76,6 +83,23 @@ def readable(rest: str) -> Response:
     query = f"?v={version}" if _VERSION.fullmatch(version) else ""
     answer = Response(status=200)
     answer.headers["X-Accel-Redirect"] = f"/_thumbor{signed_path(picture, options, _room().security_key)}{query}"
+    del answer.headers["Content-Type"]
+    return answer
+
+
+@routes.get("/e/<path:rest>")
+def expiring(rest: str) -> tuple[Response, int] | Response:
+    """Whether a link that ends still holds; nginx asks, keeps a yes for as long, and fetches the picture itself."""
+    try:
+        link = _room().links.read(f"/e/{rest}", time.time())
+    except Expired as refusal:
+        # nginx's auth_request knows 401 and 403 for a no; it tells the client 410.
+        return jsonify(refusal.body()), 401
+    answer = Response(status=200)
+    answer.headers["X-Link-Path"] = signed_path(link.picture, link.options, _room().security_key)
+    answer.headers["X-Link-Ends"] = formatdate(link.expires, usegmt=True)
+    # nginx keeps it through the second that it is told, and in its last second a link has ended.
+    answer.headers["X-Accel-Expires"] = f"@{link.expires - 1}"
     del answer.headers["Content-Type"]
     return answer
 
@@ -126,6 +150,20 @@ def _widths(value: object) -> list[int]:
     return widths
 
 
-def _url(picture: PictureKey, options: Options) -> str:
+def _ends(expires: object) -> int | None:
+    """The second in which what is signed ends, from how many it shall last; None: never."""
+    if expires is None or expires == "":
+        return None
+    if isinstance(expires, bool) or not re.fullmatch(r"[0-9]{1,8}", str(expires), re.ASCII):
+        raise BadOptions(_EXPIRES)
+    seconds = int(str(expires))
+    if not 0 < seconds <= _MAX_SECONDS:
+        raise BadOptions(_EXPIRES)
+    return int(time.time()) + seconds
+
+
+def _url(picture: PictureKey, options: Options, ends: int | None) -> str:
     base = (_room().public_url or request.host_url).rstrip("/")
-    return base + signed_path(picture, str(options), _room().security_key)
+    if ends is None:
+        return base + signed_path(picture, str(options), _room().security_key)
+    return base + _room().links.path(Link(picture, str(options), ends))

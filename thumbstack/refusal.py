@@ -41,6 +41,20 @@ class Forbidden(Refused):
     code = "forbidden"
 
 
+class BadSignature(Refused):
+    """A link that this service did not give out, or that was changed since."""
+
+    status = 403
+    code = "bad_signature"
+
+
+class Expired(Refused):
+    """A link that this service gave out, and whose time is over."""
+
+    status = 410
+    code = "expired"
+
+
 class NoSuchPicture(Refused):
     """Nothing is stored under that name or key."""
 

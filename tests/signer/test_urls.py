@@ -55,6 +55,24 @@ def test_widths_make_a_srcset(client: FlaskClient, as_keeper: dict[str, str]) ->
         ({"key": KEY, "widths": [float("inf")]}, 400, "bad_options"),
         ({"key": KEY, "preset": [1]}, 400, "bad_options"),
         ({"key": KEY, "widths": list(range(1, 30))}, 400, "bad_options"),
+        *(
+            ({"key": KEY, "expires": expires}, 400, "bad_options")
+            for expires in (
+                0,
+                -1,
+                "-60",
+                "+60",
+                "060060060",
+                1.5,
+                "1e3",
+                True,
+                [60],
+                {"a": 1},
+                31536001,
+                10**30,
+                "\u0661",
+            )
+        ),
     ],
 )
 def test_a_wrong_field_is_told(

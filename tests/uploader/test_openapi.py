@@ -34,6 +34,11 @@ def test_it_names_every_route_and_no_other(client: FlaskClient) -> None:
     signer = Flask("signer", static_folder=None)
     signer.register_blueprint(urls.routes)
     ours = routes(client.application) | routes(signer)
+    # The address of a link is taken whole, so that whatever is wrong with it is one answer.
+    ours = {
+        route.replace("/e/{path:rest}", f"/e/{{expires}}/{{key_id}}/{{signature}}/{{options}}/{PICTURE}")
+        for route in ours
+    }
     ours = {route.replace("{path:rest}", f"{{options}}/u/{PICTURE}") for route in ours}
 
     documented = {
