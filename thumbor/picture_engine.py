@@ -9,6 +9,8 @@ from typing import Any
 from PIL import Image
 from thumbor.engines import pil
 
+from thumbstack.result_key import makes_a_still
+
 # Nobody sees HEIC but in Safari, and its encoder is slow; TIFF's name makes Thumbor write PNG without what PNG needs.
 _WRITTEN = {".heic": ".jpg", ".heif": ".jpg", ".tif": ".png"}
 # Modes that all of JPEG, PNG, WebP and AVIF can be made of, by Pillow or by Thumbor.
@@ -23,6 +25,10 @@ class Engine(pil.Engine):  # type: ignore[misc]
 
     def load(self, buffer: bytes, extension: str | None) -> None:
         """Take a picture's bytes in; they are not decoded yet."""
+        # On a GIF Thumbor runs no filters, format() neither. One of which another format is asked is none from here on,
+        # but its first frame.
+        if extension == ".gif" and makes_a_still(self.context.request.filters or ""):
+            extension = self.context.request.extension = ".png"
         super().load(buffer, extension)
         self.extension = _WRITTEN.get(self.extension or "", self.extension)
 

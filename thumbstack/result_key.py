@@ -23,6 +23,22 @@ _FORMATS = {"png", "jpeg", "jpg", "gif", "webp", "avif"}
 _NOT_WRITTEN = {"heic", "heif"}
 
 
+def written_as(extension: str) -> str:
+    """The extension that Thumbor writes an original of this extension with, where nothing else is asked."""
+    return _WRITTEN.get(extension, extension)
+
+
+def format_asked(options: str) -> str:
+    """What ``format()`` asks for, in lower case, known or not; empty where there is none. The last one counts."""
+    asked = _FORMAT_FILTER.findall(options)
+    return asked[-1].lower() if asked else ""
+
+
+def makes_a_still(options: str) -> bool:
+    """Whether options make another format of a GIF, and so its first frame."""
+    return format_asked(options) in _FORMATS - {"gif"}
+
+
 def result_format(picture: PictureKey, options: str, accept: str) -> str:
     """The extension of what a render gives: what ``format()`` asks, else what `accept` names, else the original's.
 
@@ -30,14 +46,12 @@ def result_format(picture: PictureKey, options: str, accept: str) -> str:
     Two renders give something else: an animated GIF stays a GIF, and an original whose bytes are not what its name says
     is written as what they are.
     """
-    own = _WRITTEN.get(picture.extension, picture.extension)
-    # On a GIF Thumbor runs no filters.
-    asked = _FORMAT_FILTER.findall(options) if own != "gif" else []
-    # The last one counts, and where Thumbor does not know it there is none.
-    last = asked[-1].lower() if asked else ""
-    if last in _FORMATS:
-        return _WRITTEN.get(last, last)
-    if last in _NOT_WRITTEN:
+    own = written_as(picture.extension)
+    asked = format_asked(options)
+    # On a GIF that stays one Thumbor runs no filters.
+    if asked in _FORMATS and not asked == own == "gif":
+        return _WRITTEN.get(asked, asked)
+    if asked in _NOT_WRITTEN and own != "gif":
         return own
     for name in ("webp", "avif"):
         if f"image/{name}" in accept:

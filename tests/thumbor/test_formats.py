@@ -6,6 +6,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -78,8 +79,7 @@ def test_what_is_rendered_is_found_again_whatever_the_original(
         for accept, content_type in expected.items():
             answer = thumbor.rendered(s3, picture, options, accept)
             bodies[accept] = answer.content
-            # Thumbor runs no filters on a GIF.
-            if "format" not in options or extension == "gif":
+            if "format" not in options:
                 assert answer.headers["Content-Type"] == content_type
         thumbor.lines()
         for accept, body in bodies.items():
@@ -118,6 +118,36 @@ def test_a_still_gif_is_not_taken_from_another_clients_result(thumbor: "Thumbor"
 
     for accept, content_type in ((NEITHER, "image/gif"), (AVIF, "image/avif"), (NEITHER, "image/gif")):
         assert thumbor.rendered(s3, picture, "60x60", accept).headers["Content-Type"] == content_type
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("format_", ["jpg", "png", "webp", "avif"])
+def test_another_format_than_gif_is_the_first_frame(
+    thumbor: "Thumbor", s3: "S3", coffee: bytes, frames: int, format_: str
+) -> None:
+    first = small(coffee)
+    picture = s3.put(encoded(first, "GIF", frames), "gif")
+
+    for options, size in ((f"filters:format({format_})", (120, 80)), (f"30x20/filters:format({format_})", (30, 20))):
+        answer = thumbor.rendered(s3, picture, options)
+
+        with Image.open(io.BytesIO(answer.content)) as still:
+            assert answer.headers["Content-Type"] == f"image/{format_.replace('jpg', 'jpeg')}"
+            assert (still.size, getattr(still, "n_frames", 1)) == (size, 1)
+            shown, expected = (np.asarray(image.convert("RGB")).mean(axis=(0, 1)) for image in (still, first))
+        # The other frames have black corners.
+        assert np.abs(shown - expected).max() < 10
+
+
+@pytest.mark.parametrize("options", ["60x40", "60x40/filters:quality(30)", "60x40/filters:format(gif)"])
+def test_an_animated_gif_stays_animated_where_nothing_else_is_asked(
+    thumbor: "Thumbor", s3: "S3", coffee: bytes, options: str
+) -> None:
+    picture = s3.put(encoded(small(coffee), "GIF", 3), "gif")
+
+    for accept in (NEITHER, AVIF):
+        with Image.open(io.BytesIO(thumbor.rendered(s3, picture, options, accept).content)) as animation:
+            assert (animation.format, animation.size, getattr(animation, "n_frames", 1)) == ("GIF", (60, 40), 3)
 
 
 def test_what_lies_under_a_key_in_another_format_is_no_hit(thumbor: "Thumbor", s3: "S3", coffee: bytes) -> None:

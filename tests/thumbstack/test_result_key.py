@@ -26,7 +26,10 @@ def picture(extension: str) -> PictureKey:
         ("jpg", "filters:format(png):format(gif)", AVIF, "gif"),
         ("jpg", "filters:format(bmp)", AVIF, "avif"),
         ("png", "filters:format(heic)", AVIF, "png"),
-        ("gif", "filters:format(png)", NEITHER, "gif"),
+        ("gif", "filters:format(png)", AVIF, "png"),
+        ("gif", "filters:format(gif)", NEITHER, "gif"),
+        ("gif", "filters:format(gif)", AVIF, "avif"),
+        ("gif", "filters:format(heic)", AVIF, "avif"),
         ("jpg", "filters:noformat(png)", NEITHER, "jpg"),
     ],
 )
