@@ -49,4 +49,4 @@ async def load(context: Context, url: str) -> LoaderResult:
         except NotDrawn as problem:
             _log.warning("drawing not drawn: %s", problem, extra={"picture": str(picture)})
             return LoaderResult(successful=False, error=_NOT_DRAWN)
-    return LoaderResult(buffer=body, metadata={"size": len(body), "updated_at": found.last_modified})
+    return LoaderResult(buffer=body, metadata={"size": len(body)})

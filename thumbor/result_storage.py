@@ -65,7 +65,7 @@ class Storage(TcStorage):  # type: ignore[misc]
             # A key only promises a format: nobody shall get AVIF because something else wrote to the bucket.
             if _format(found.body) == extension and (extension == predicted or animated(found.body)):
                 _log.info("result hit", extra=self._about(picture, options, extension))
-                return ResultStorageResult(buffer=found.body, metadata={"LastModified": found.last_modified})
+                return ResultStorageResult(buffer=found.body)
         return None
 
     async def put(self, image_bytes: bytes) -> None:

@@ -161,6 +161,8 @@ class ScriptedS3(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _ScriptedAnswer)
         self.faults: dict[tuple[str, str], str] = {}
         self.calls: list[str] = []
+        # Whose signature each call bore.
+        self.signers: list[str] = []
         self.objects: dict[str, bytes] = {}
         self.released = threading.Event()
 
@@ -185,6 +187,8 @@ class _ScriptedAnswer(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.calls.append(f"{self.command} {path}")
+        signer = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
+        self.server.signers.append(f"{signer} {self.headers.get('X-Amz-Security-Token', '')}".strip())
         fault = self.server.faults.get((path.split("/")[1], self.command), "")
         if fault == "hang":
             self.server.released.wait()
@@ -239,6 +243,7 @@ def scripted(scripted_server: ScriptedS3) -> Iterator[ScriptedS3]:
     scripted_server.faults.clear()
     scripted_server.objects.clear()
     scripted_server.calls.clear()
+    scripted_server.signers.clear()
     yield scripted_server
     scripted_server.released.set()
 
