@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         default=128 * 1024 * 1024, ge=1, description="the largest request, of one or many pictures"
     )
+    max_resident_bytes: str = Field(
+        default="", pattern=r"^\d*$", description="a process that holds more memory is replaced; empty: the room's own"
+    )
     edge_cache_size: str = Field(default="2g", pattern=r"^\d+[kmg]$", description="how much nginx keeps on disk")
     gomemlimit: str = Field(
         default="512MiB", pattern=r"^\d+([KMGT]i?)?B?$", description="the memory SeaweedFS tries to stay in"
@@ -127,7 +130,12 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
             signer,
             _gunicorn("signer", signer),
             stop_within=20,
-            environment={**apps, "ALLOWED_OPTIONS": settings.allowed_options},
+            environment={
+                **apps,
+                "ALLOWED_OPTIONS": settings.allowed_options,
+                "MAX_RESIDENT_BYTES": settings.max_resident_bytes,
+                "PROMETHEUS_MULTIPROC_DIR": f"{data}/run/metrics-signer",
+            },
         ),
         Room(
             "uploader",
@@ -152,6 +160,8 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
                 "THUMBOR_SERVERS": ",".join(f"{LOOPBACK}:{port}" for port in thumbors),
                 "SIGNER_SERVER": f"{LOOPBACK}:{signer}",
                 "TMPDIR": f"{data}/spool",
+                "MAX_RESIDENT_BYTES": settings.max_resident_bytes,
+                "PROMETHEUS_MULTIPROC_DIR": f"{data}/run/metrics-uploader",
             },
         ),
         Room(

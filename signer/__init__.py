@@ -4,6 +4,7 @@ from flask import Flask
 
 from signer import errors, urls
 from signer.config import Config
+from signer.metrics import count_requests
 from thumbstack.link import Links
 
 
@@ -22,6 +23,7 @@ def create_app(config: Config) -> Flask:
         allowed_options=frozenset({*presets.values(), *config.allowed_options}),
         public_url=config.public_url,
     )
+    count_requests(app)
     app.register_blueprint(urls.routes)
     errors.answer_in_json(app)
     return app

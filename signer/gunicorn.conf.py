@@ -1,5 +1,8 @@
 """How gunicorn runs the signer."""
 
+from thumbstack.json_log import configuration
+from thumbstack.workers import child_exit, post_fork, post_request, pre_fork, replace_above  # noqa: F401
+
 # Pure computing in microseconds: one process a core is all that helps.
 worker_class = "gthread"
 workers = 2
@@ -12,12 +15,10 @@ limit_request_line = 0
 limit_request_field_size = 0
 limit_request_fields = 32768
 forwarded_allow_ips = "*"  # only nginx reaches this port
-accesslog = "-"
-# One JSON line a request; the path without its query, which may hold a key.
-access_log_format = (
-    '{"time": "%(t)s", "room": "signer", "request_id": "%({x-request-id}i)s", '
-    '"method": "%(m)s", "path": "%(U)s", "status": %(s)s, "bytes": %(B)s, "microseconds": %(D)s}'
-)
+# One JSON line a request, and one for whatever else is said.
+logconfig_dict = configuration("signer")
+# Each takes 40 MB, and the container has 256.
+replace_above(100 << 20)
 # Heartbeats of the workers; a read-only root file system has memory there.
 worker_tmp_dir = "/dev/shm"  # noqa: S108
 # Nobody steers a running gunicorn; its socket would want a home that may be written, and both rooms the same one.

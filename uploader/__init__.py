@@ -7,10 +7,12 @@ from flask import Flask
 from thumbstack.buckets import Buckets, s3_client
 from thumbstack.edge import Edge
 from thumbstack.inspection import Limits
+from thumbstack.metrics import watch
 from thumbstack.notices import Notices
 from uploader import errors, incoming, openapi, pictures, readiness, uploads
 from uploader.config import Config
 from uploader.intake import Intake
+from uploader.metrics import count_requests
 from uploader.room import Room, bound_json
 from uploader.scanner import read_scanner
 from uploader.warming import Warming
@@ -24,7 +26,7 @@ def create_app(config: Config) -> Flask:
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     buckets = Buckets(
-        s3_client(config.s3_endpoint, config.aws_region, patience_seconds=config.s3_patience_seconds),
+        watch(s3_client(config.s3_endpoint, config.aws_region, patience_seconds=config.s3_patience_seconds)),
         pictures=config.pictures_bucket,
         results=config.results_bucket,
         cache_control=config.cache_control,
@@ -52,6 +54,7 @@ def create_app(config: Config) -> Flask:
         presets=presets,
         security_key=config.security_keys[0],
     )
+    count_requests(app)
     app.before_request(bound_json)
     app.register_blueprint(uploads.routes)
     app.register_blueprint(pictures.routes)

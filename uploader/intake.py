@@ -4,12 +4,14 @@ import hashlib
 import io
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import BinaryIO
 from urllib.parse import quote
 
+from thumbstack import metrics
 from thumbstack.apps import Rules
 from thumbstack.buckets import Buckets, Stored
 from thumbstack.inspection import Facts, Limits, inspect
@@ -57,6 +59,7 @@ class Intake:
         self._rules = rules
         self._decoding = threading.BoundedSemaphore(at_once)
 
+    @metrics.UPLOAD_SECONDS.time()
     def take_in(self, arrival: Arrival, app: str, *, again: bool = False) -> TakenIn:
         """Publish a file at once, under the name it came with. Known bytes keep the key they have, unless `again`."""
         stem, _ = split_name(arrival.name)
@@ -66,10 +69,12 @@ class Intake:
         folder = folder_for(stem)
         known = None if again else self._known(folder_prefix(app, folder), facts)
         if known:
+            metrics.DUPLICATES.inc()
             return known
         picture = PictureKey(app, folder, new_file(facts.type.extension, time.time()))
         return self._store(picture, str(picture), body, facts, metadata)
 
+    @metrics.UPLOAD_SECONDS.time()
     def hold(self, arrival: Arrival, app: str) -> TakenIn:
         """Take a file in under a new name of its own, and let it wait to be published."""
         body, facts, metadata = self._checked(arrival, app)
@@ -78,14 +83,14 @@ class Intake:
 
     def renew(self, picture: PictureKey, data: bytes, metadata: Mapping[str, str]) -> TakenIn:
         """Store another version of a picture that is there, with what was known of it."""
-        with self._decoding:
+        with self._turn():
             facts = inspect(io.BytesIO(data), replace(self._limits, max_bytes=2 * self._limits.max_bytes))
         return self._store(picture, str(picture), io.BytesIO(data), facts, {**metadata, **_told(facts)})
 
     def _checked(self, arrival: Arrival, app: str) -> tuple[BinaryIO, Facts, dict[str, str]]:
         rules = self._rules[app]
         limits = replace(self._limits, allowed_types=rules.types) if rules.types else self._limits
-        with self._decoding:
+        with self._turn():
             facts = inspect(arrival.body, limits, arrival.name)
             if arrival.digest is not None and arrival.digest.hex() != facts.sha256:
                 raise DigestMismatch("The bytes that came are not those of the Content-Digest: send the file again.")
@@ -99,6 +104,15 @@ class Intake:
         if facts.sha256 != sent:
             metadata["sha256-sent"] = sent
         return body, facts, metadata
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with metrics.WAITING.track_inprogress():
+            self._decoding.acquire()
+        try:
+            yield
+        finally:
+            self._decoding.release()
 
     def _cleaned(self, body: BinaryIO, facts: Facts, rules: Rules) -> tuple[BinaryIO, Facts]:
         turn = rules.upright and facts.type is JPEG and facts.orientation != 1
@@ -126,6 +140,8 @@ class Intake:
 
     def _store(self, picture: PictureKey, key: str, body: BinaryIO, facts: Facts, metadata: dict[str, str]) -> TakenIn:
         self._buckets.put(key, body, facts.sha256, facts.type.content_type, metadata)
+        metrics.UPLOADS.labels(facts.type.extension).inc()
+        metrics.UPLOAD_BYTES.inc(facts.bytes)
         # What S3 would say, without asking it.
         return TakenIn(picture, Stored(facts.type.content_type, facts.bytes, datetime.now(UTC), metadata))
 

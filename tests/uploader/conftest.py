@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,7 +144,13 @@ class Room:
 @pytest.fixture(scope="session")
 def running(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     """The uploader under gunicorn on a real S3; its open app is `fuzz`."""
-    folder = tmp_path_factory.mktemp("room")
+    with under_gunicorn(s3_endpoint, tmp_path_factory.mktemp("room")) as room:
+        yield room
+
+
+@contextmanager
+def under_gunicorn(s3_endpoint: str, folder: Path, **more: str) -> Iterator[Room]:
+    """Start the uploader as it is run, with more variables; stop it at the end, and delete what its open app has."""
     port = free_port()
     environment = {
         **os.environ,
@@ -158,6 +165,7 @@ def running(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "EDGE_CACHE": str(folder / "cache"),
         "TOMBSTONES": str(folder / "tombstones"),
         "TMPDIR": str(folder),
+        **more,
     }
     command = [str(Path(sys.executable).with_name("gunicorn")), "--config", "uploader/gunicorn.conf.py"]
     command += ["--bind", f"127.0.0.1:{port}", "uploader.wsgi:application"]

@@ -25,7 +25,8 @@ def routes(app: Flask) -> set[str]:
     return {
         f"{method} {rule.rule.replace('<', '{').replace('>', '}')}"
         for rule in app.url_map.iter_rules()
-        if rule.endpoint != "static"
+        # /metrics is for those inside.
+        if rule.endpoint not in ("static", "metrics")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 
