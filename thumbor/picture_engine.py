@@ -33,9 +33,9 @@ class Engine(pil.Engine):  # type: ignore[misc]
         self.extension = _WRITTEN.get(self.extension or "", self.extension)
 
     def resize(self, width: float, height: float) -> None:
-        """Resize; in a mode that can be averaged."""
+        """Resize; in a mode that can be averaged, and to no less than a pixel: a line fitted in is rounded to none."""
         self.image = _plain(self.image)
-        super().resize(width, height)
+        super().resize(max(1, width), max(1, height))
 
     def convert_to_grayscale(self, update_image: bool = True, alpha: bool = True) -> Any:
         """What ``grayscale()`` asks for."""

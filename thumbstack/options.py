@@ -4,15 +4,23 @@ The grammar is Thumbor 7's (``thumbor/url.py``), without ``meta``, ``debug`` and
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 from thumbstack.refusal import BadOptions
 
 # Four times a full-HD screen's width is the most that a page can show; more only costs memory (about 4 bytes a pixel).
+# Whatever is named here is within it: sides, what other widths make of them, the part of the picture a watermark takes.
+# What follows from the picture's own shape (a side of 0, full-fit-in) cannot be known from options alone: it is told by
+# rendered_size.py where the picture's size is known, and Thumbor's engine must refuse it wherever the URL came from.
 MAX_SIDE = 4096
 _MAX_LENGTH = 500
-_FILTER = r"[a-z_]+\([A-Za-z0-9_.,/ #-]*\)"
+# No space and no #: an address spells them otherwise, and Thumbor's signature is one of the address as it is spelled.
+_FILTER = r"[a-z_]+\([A-Za-z0-9_.,/-]*\)"
+_FILTERS = re.compile(r"([a-z_]+)\(([^)]*)\)")
+# A watermark larger than the picture is enlarged in memory first.
+_MAX_WATERMARK_PERCENT = 100
 _GRAMMAR = re.compile(
     r"(?P<trim>(?:trim(?::(?:top-left|bottom-right))?(?::\d{1,3})?/)?)"
     r"(?P<crop>(?:\d{1,5}x\d{1,5}:\d{1,5}x\d{1,5}/)?)"
@@ -38,10 +46,26 @@ class Options:
     flip_y: str = ""
     sized: bool = True
 
+    @property
+    def filters(self) -> Sequence[tuple[str, str]]:
+        """Names and arguments of the filters, in their order."""
+        return _FILTERS.findall(self.after)
+
     def of_width(self, width: int) -> Self:
-        """The same variant at another width; a height that was asked keeps its proportion."""
-        height = round(self.height * width / self.width) if self.width and self.height else 0
+        """The same variant at another width.
+
+        The height that was asked keeps its proportion; where the picture is fitted in, it keeps the picture's, or the
+        width would not be the one that is asked.
+        """
+        height = max(1, round(self.height * width / self.width)) if self.width and self.height and not self.fit else 0
+        if height > MAX_SIDE:
+            raise BadOptions(f"No side may be longer than {MAX_SIDE} pixels: at width {width} the height would be.")
         return replace(self, width=width, height=height, sized=True)
+
+    def of_format(self, name: str) -> Self:
+        """The same variant in a format, whatever the client accepts."""
+        after = f"{self.after.removesuffix('/')}:" if self.filters else f"{self.after}filters:"
+        return replace(self, after=f"{after}format({name})/")
 
     def cropped(self, left: int, top: int, width: int, height: int) -> Self:
         """The same variant of a part of the picture, by Thumbor's manual crop; all in pixels of the original."""
@@ -63,6 +87,13 @@ def read_options(text: str) -> Options:
     width, height = (int(match[side] or 0) for side in ("width", "height"))
     if max(width, height) > MAX_SIDE:
         raise BadOptions(f"No side may be longer than {MAX_SIDE} pixels.")
-    trim, crop, fit = match["trim"], match["crop"], match["fit"]
     flip_x, flip_y = match["flip_x"] or "", match["flip_y"] or ""
-    return Options(trim, crop, fit, width, height, match["after"], flip_x, flip_y, sized)
+    options = Options(match["trim"], match["crop"], match["fit"], width, height, match["after"], flip_x, flip_y, sized)
+    for name, arguments in options.filters:
+        if name == "watermark" and not all(map(_is_part, arguments.split(",")[4:])):
+            raise BadOptions(f"A watermark may take at most {_MAX_WATERMARK_PERCENT} percent of each side, or 'none'.")
+    return options
+
+
+def _is_part(ratio: str) -> bool:
+    return ratio == "none" or (ratio.isdecimal() and int(ratio) <= _MAX_WATERMARK_PERCENT)

@@ -13,14 +13,15 @@ def unsigned_path(picture: PictureKey, options: str) -> str:
 
 
 def signed_path(picture: PictureKey, options: str, security_key: str) -> str:
-    """The path of a variant, signed as stock Thumbor verifies it.
-
-    The signature is the URL-safe base64 of the HMAC-SHA1 of ``<options>/<picture key>``
-    (https://thumbor.readthedocs.io/en/latest/security.html).
-    """
+    """The path of a variant, signed as stock Thumbor verifies it."""
     text = unsigned_path(picture, options)
+    return f"/{thumbor_signature(text, security_key)}/{text}"
+
+
+def thumbor_signature(text: str, security_key: str) -> str:
+    """The URL-safe base64 of the HMAC-SHA1 of a text (https://thumbor.readthedocs.io/en/latest/security.html)."""
     signature: bytes = UrlSigner(security_key).signature(text)
-    return f"/{signature.decode()}/{text}"
+    return signature.decode()
 
 
 def readable_path(picture: PictureKey, options: str) -> str:
