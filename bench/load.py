@@ -59,6 +59,7 @@ def by_threads(workers: Sequence[Callable[[], object]], count: int, unit: str) -
     return {
         f"{unit}/s": count / seconds,
         "p50 ms": milliseconds[count // 2],
+        "p95 ms": milliseconds[min(count - 1, count * 95 // 100)],
         "p99 ms": milliseconds[min(count - 1, count * 99 // 100)],
     }
 

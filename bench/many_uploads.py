@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from bench.memory import watched
 from bench.photographs import photograph
 from bench.rounds import Comparison, arguments, tell
 from bench.stack import Stack, folder, running
@@ -32,7 +33,6 @@ from s3.serve import LOOPBACK
 _PICTURES = "thumbstack-pictures"
 # Of about 1 to 5 MB; a comment makes each upload one of its own.
 _SIZES = ((1800, 1200), (2400, 1600), (3000, 2000), (3600, 2400), (4200, 2800))
-_SAMPLE_SECONDS = 0.2
 _ANSWERED_WITHIN_SECONDS = 120
 
 
@@ -46,14 +46,6 @@ class Sent:
     status: int
     key: str | None
     seconds: float
-
-
-@dataclass
-class Memory:
-    """What the uploader's processes take together, in MB, over time."""
-
-    seen: list[float] = field(default_factory=list)
-    of: Mapping[str, float] = field(default_factory=dict)
 
 
 def _below(pid: int) -> Iterator[int]:
@@ -78,41 +70,6 @@ def _uploader() -> list[int]:
         if b"uploader.wsgi" in command or b"heic_child" in command:
             found.append(pid)
     return found
-
-
-def _megabytes(pids: list[int]) -> Mapping[str, float]:
-    """Memory of processes together: with shared parts in each, with these divided, and of that what is no file's."""
-    kinds = {"Rss": 0.0, "Pss": 0.0, "Pss_Anon": 0.0}
-    for pid in pids:
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            name, amount = line.split()[:2]
-            if (kind := name.rstrip(":")) in kinds:
-                kinds[kind] += int(amount) / 1024
-    return kinds
-
-
-@contextmanager
-def _watched() -> Iterator[Memory]:
-    memory, done = Memory(), threading.Event()
-
-    def watch() -> None:
-        while not done.wait(_SAMPLE_SECONDS):
-            kinds = _megabytes(_uploader())
-            memory.seen.append(kinds["Rss"])
-            if kinds["Rss"] >= max(memory.seen):
-                memory.of = kinds
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield memory
-    finally:
-        done.set()
-        thread.join()
 
 
 @contextmanager
@@ -231,7 +188,11 @@ def _run(
         return mine
 
     began = time.monotonic()
-    with _watched() as memory, _killed_every(kill_every) as kills, ThreadPoolExecutor(clients) as threads:
+    with (
+        watched(_uploader, "Rss") as memory,
+        _killed_every(kill_every) as kills,
+        ThreadPoolExecutor(clients) as threads,
+    ):
         sent = [upload for uploads in threads.map(client, range(clients)) for upload in uploads]
     took = time.monotonic() - began
     while not _ready(stack.port):

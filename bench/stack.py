@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException
@@ -33,10 +33,14 @@ _MARKS = {
 
 
 class Stack:
-    """`make run` with a port and data of its own."""
+    """`make run` with a port and data of its own; on some cores only, and with some variables, where that is said."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, variables: Mapping[str, str] | None = None, cores: Collection[int] | None = None
+    ) -> None:
         folder.mkdir()
+        self._variables = variables or {}
+        self._cores = cores
         self._data = folder / "data"
         self._output = folder / "output"
         self.port = free_ports(1, ROOM_PORTS)[0]
@@ -45,7 +49,7 @@ class Stack:
 
     def start(self) -> float:
         """Start; the seconds until it is ready."""
-        environment = {**os.environ, "PORT": str(self.port), "DATA": str(self._data)}
+        environment = {**os.environ, **self._variables, "PORT": str(self.port), "DATA": str(self._data)}
         began = time.monotonic()
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
@@ -57,13 +61,18 @@ class Stack:
                 stderr=output,
                 # A terminal's Ctrl-C is for this process, which stops that one.
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=self._begin,
             )
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() - began > _PATIENCE_SECONDS:
                 raise SystemExit(f"The stack does not start:\n{self._output.read_text()}")
             time.sleep(0.02)
         return time.monotonic() - began
+
+    def _begin(self) -> None:
+        die_with_parent()
+        if self._cores:
+            os.sched_setaffinity(0, self._cores)
 
     def _ready(self) -> bool:
         connection = HTTPConnection(LOOPBACK, self.port, timeout=10)
@@ -124,11 +133,21 @@ class Stack:
     def processor_seconds(self) -> dict[str, float]:
         """Processor time by room, since the start; what else `make run` takes is `manager`."""
         used = dict.fromkeys((*_MARKS, "manager"), 0.0)
-        for pid in _descendants(self._process.pid) if self._process else ():
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            room = next((room for room, mark in _MARKS.items() if mark in command), "manager")
-            used[room] += processor_seconds(pid)
+        for room, pids in self.processes().items():
+            used[room] += sum(map(processor_seconds, pids))
         return used
+
+    def processes(self) -> dict[str, list[int]]:
+        """Process ids by room."""
+        found: dict[str, list[int]] = {}
+        for pid in _descendants(self._process.pid) if self._process else ():
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            room = next((room for room, mark in _MARKS.items() if mark in command), "manager")
+            found.setdefault(room, []).append(pid)
+        return found
 
 
 def processor_seconds(pid: int) -> float:
@@ -154,9 +173,11 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running(place: Path) -> Iterator[Stack]:
+def running(
+    place: Path, variables: Mapping[str, str] | None = None, cores: Collection[int] | None = None
+) -> Iterator[Stack]:
     """A ready stack; stopped at the end, whatever happens meanwhile."""
-    stack = Stack(place)
+    stack = Stack(place, variables, cores)
     try:
         stack.start()
         yield stack

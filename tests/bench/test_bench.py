@@ -1,6 +1,7 @@
 """Each script of bench/ runs to its end and tells a result. How fast anything is, no test says."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_threads_do_as_much_as_was_asked() -> None:
     figures = by_threads([lambda: done.append(1)] * 3, 10, "pieces")
 
     assert len(done) == 10
-    assert set(figures) == {"pieces/s", "p50 ms", "p99 ms"}
+    assert set(figures) == {"pieces/s", "p50 ms", "p95 ms", "p99 ms"}
 
 
 def test_a_failure_in_a_thread_is_told() -> None:
@@ -87,7 +88,7 @@ def test_a_failure_in_a_thread_is_told() -> None:
         by_threads([lambda: 1 // 0], 10, "pieces")
 
 
-@pytest.mark.parametrize("script", ["hits", "misses", "uploads", "start_stop"])
+@pytest.mark.parametrize("script", ["hits", "misses", "rivals", "uploads", "start_stop"])
 def test_every_script_tells_what_it_is_for(script: str) -> None:
     """`--help` is where somebody looks first."""
     done = subprocess.run(
@@ -129,6 +130,33 @@ def test_a_script_measures_and_leaves_nothing(
     assert set(result["sides"]) == sides
     assert len(result["ratios"]) == len(sides) - 1
     assert all(ratio["median"] > 0 for ratio in result["ratios"].values())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.stack
+def test_rivals_that_are_not_there_are_left_out_loudly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stock Thumbor is always there; how alike the pictures are is told for each format."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("IMGPROXY", "")
+    monkeypatch.setenv("IMAGOR", "")
+    few = ["--photographs", "2", "--requests", "4", "--clients", "2", "--formats", "jpg", "avif", "--likened", "1"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.rivals", "--rounds", "1", *few],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    absent = [name for name in ("imgproxy", "imagor") if not shutil.which(name)]
+    assert said["left_out"] == absent
+    assert all(f"LEFT OUT: {name}" in done.stderr for name in absent)
+    assert {"stack", "stock Thumbor, files"} <= said["results"][0]["sides"].keys()
+    assert [result["what"] for result in said["results"]] == ["jpg, 2 clients", "avif, 2 clients"]
+    assert all(0.8 < like["stack"]["SSIM"] <= 1 for like in said["likeness"].values())
     assert list(tmp_path.iterdir()) == []
 
 
