@@ -12,6 +12,8 @@ from pathlib import Path
 
 ROOM = Path(__file__).resolve().parent.parent / "nginx"
 
+# What a form may hold beside its file; S3 itself takes 20 KB. As in nginx/start.sh.
+FORM_BYTES = 64 * 1024
 _OLDEST = (1, 22)
 _NAME = re.compile(r"\$\{([A-Z0-9_]+)\}")
 

@@ -14,6 +14,7 @@ from s3.serve import LOOPBACK, ROOM_PORTS, free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 _BIN = Path(sys.executable).parent
+PICTURES_BUCKET = "thumbstack-pictures"
 
 
 class Settings(BaseSettings):
@@ -35,7 +36,7 @@ class Settings(BaseSettings):
     )
     presets_file: str = Field(default="", description="other presets than the shipped ones")
     app_rules: str = Field(
-        default="", description='{"<app>": {"types": ["jpg"], "keep_location": true, "upright": true}}'
+        default="", description='{"<app>": {"types": ["jpg"], "keep_location": true, "upright": true, "hold": true}}'
     )
     auto_orient_original: bool = Field(
         default=False, description="store JPEGs upright instead of marked as to be turned"
@@ -55,6 +56,8 @@ class Settings(BaseSettings):
     max_resident_bytes: str = Field(
         default="", pattern=r"^\d*$", description="a process that holds more memory is replaced; empty: the room's own"
     )
+    ticket_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600, description="how long an upload ticket lives")
+    upload_url: str = Field(default="", description="where browsers post tickets to; empty: to /direct here")
     edge_cache_size: str = Field(default="2g", pattern=r"^\d+[kmg]$", description="how much nginx keeps on disk")
     gomemlimit: str = Field(
         default="512MiB", pattern=r"^\d+([KMGT]i?)?B?$", description="the memory SeaweedFS tries to stay in"
@@ -87,22 +90,22 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
     room_ports = [port for port in ROOM_PORTS if port != settings.port]
     routes, uploader, signer, s3, *thumbors = free_ports(4 + settings.thumbor_processes, room_ports)
     credentials = {name: keys[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-    buckets = {
+    rights = {
         **credentials,
         "AWS_REGION": "us-east-1",
         # Nobody's own AWS configuration has a say here.
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "PICTURES_BUCKET": "thumbstack-pictures",
-        "RESULTS_BUCKET": "thumbstack-results",
+        "PICTURES_BUCKET": PICTURES_BUCKET,
     }
+    buckets = {**rights, "RESULTS_BUCKET": "thumbstack-results"}
     client = {**buckets, "S3_ENDPOINT": settings.s3_endpoint or f"http://{LOOPBACK}:{s3}"}
     embedded_s3 = Room(
         "s3",
         s3,
         f"{sys.executable} s3/serve.py --data {data}/s3 --ip {LOOPBACK} --port {s3}",
         stop_within=25,
-        environment={**buckets, "GOMEMLIMIT": settings.gomemlimit},
+        environment={**buckets, "GOMEMLIMIT": settings.gomemlimit, "CORS_ORIGINS": settings.cors_origins},
     )
     everyone = {"SECURITY_KEYS": keys["SECURITY_KEYS"], "GIT_COMMIT": commit}
     apps = {
@@ -112,6 +115,7 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
         "PUBLIC_URL": settings.public_url,
         "PRESETS_FILE": settings.presets_file,
     }
+    limits = {"APP_RULES": settings.app_rules, "MAX_UPLOAD_BYTES": str(settings.max_upload_bytes)}
     return [
         *([] if settings.s3_endpoint else [embedded_s3]),
         *(
@@ -135,6 +139,11 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
                 "ALLOWED_OPTIONS": settings.allowed_options,
                 "MAX_RESIDENT_BYTES": settings.max_resident_bytes,
                 "PROMETHEUS_MULTIPROC_DIR": f"{data}/run/metrics-signer",
+                **rights,
+                **limits,
+                "AWS_SESSION_TOKEN": "",
+                "TICKET_SECONDS": str(settings.ticket_seconds),
+                "UPLOAD_URL": settings.upload_url,
             },
         ),
         Room(
@@ -145,7 +154,7 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
             environment={
                 **client,
                 **apps,
-                "APP_RULES": settings.app_rules,
+                **limits,
                 "AUTO_ORIENT_ORIGINAL": str(settings.auto_orient_original),
                 "KEEP_LOCATION": str(settings.keep_location),
                 "WARM_PRESETS": settings.warm_presets,
@@ -153,7 +162,6 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
                 "CACHE_CONTROL": settings.cache_control,
                 "DECODES_AT_ONCE": str(settings.decodes_at_once),
                 "S3_PATIENCE_SECONDS": str(settings.s3_patience_seconds),
-                "MAX_UPLOAD_BYTES": str(settings.max_upload_bytes),
                 "MAX_REQUEST_BYTES": str(settings.max_request_bytes),
                 "EDGE_CACHE": f"{data}/cache",
                 "TOMBSTONES": f"{data}/tombstones",
@@ -203,6 +211,8 @@ def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> M
         "EDGE_CACHE_SIZE": settings.edge_cache_size,
         "TOMBSTONES": f"{data}/tombstones",
         "MAX_REQUEST_BYTES": str(settings.max_request_bytes),
+        "MAX_DIRECT_BYTES": str(settings.max_upload_bytes + nginx.FORM_BYTES),
+        "PICTURES_BUCKET": PICTURES_BUCKET,
         "RUN_DIR": f"{data}/run/nginx",
         "CORS_ORIGINS": settings.cors_origins,
         # Not through supervisord: reading the pipe costs as much as answering from the cache. run.py rotates it.

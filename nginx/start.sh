@@ -7,6 +7,8 @@ cd "$(dirname "$0")"
 : "${RUN_DIR:?names a directory for the rendered configuration, the pid and temporary files}"
 # Not root, so nginx needs no `user`; deploy/nginx.py fills this where it runs as root.
 export RUN_AS=""
+# A file and the form around it, as deploy/nginx.py has it.
+export MAX_DIRECT_BYTES=$((${MAX_UPLOAD_BYTES:?is the largest file} + 65536))
 
 # shellcheck disable=SC2016 # the names as written, not their values
 used=$(grep -oh '\${[A-Z0-9_]*}' templates/*.template | sort -u)

@@ -192,6 +192,7 @@ def make_buckets(s3: Any, pictures: str, results: str) -> None:
     s3.put_bucket_versioning(Bucket=pictures, VersioningConfiguration={"Status": "Enabled"})
     _expire(s3, pictures, incoming=("incoming/", {"Expiration": {"Days": 1}}), old=("", _OLD_VERSIONS))
     _expire(s3, results, results=("", {"Expiration": {"Days": 30}, **_BROKEN_OFF}))
+    _open_to_pages(s3, pictures, os.environ.get("CORS_ORIGINS", "").split())
 
 
 _BROKEN_OFF = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
@@ -200,6 +201,21 @@ _OLD_VERSIONS = {
     "Expiration": {"ExpiredObjectDeleteMarker": True},
     **_BROKEN_OFF,
 }
+
+
+def _open_to_pages(s3: Any, bucket: str, origins: list[str]) -> None:
+    """Let pages of these origins post to the bucket, where upload tickets send them to it and not to nginx."""
+    if not origins:
+        s3.delete_bucket_cors(Bucket=bucket)
+        return
+    rule = {
+        "AllowedOrigins": origins,
+        "AllowedMethods": ["POST"],
+        "AllowedHeaders": ["*"],
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": 3000,
+    }
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
 
 
 def _expire(s3: Any, bucket: str, **rules: tuple[str, dict[str, Any]]) -> None:

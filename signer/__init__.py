@@ -1,11 +1,12 @@
-"""The signer: who may have which size of which picture. It signs; it touches no bucket."""
+"""The signer: who may have which size of which picture, and who may post to S3. It signs; it touches no bucket."""
 
 from flask import Flask
 
-from signer import errors, urls
+from signer import errors, tickets, urls
 from signer.config import Config
 from signer.metrics import count_requests
 from thumbstack.link import Links
+from thumbstack.ticket import Terms
 
 
 def create_app(config: Config) -> Flask:
@@ -24,6 +25,17 @@ def create_app(config: Config) -> Flask:
         public_url=config.public_url,
     )
     count_requests(app)
+    app.extensions["office"] = tickets.Office(
+        apps=config.apps(),
+        rules=config.rules(),
+        terms=Terms(config.pictures_bucket, config.aws_region, config.max_upload_bytes, config.ticket_seconds),
+        credentials=tickets.credential_source(
+            config.aws_access_key_id, config.aws_secret_access_key, config.aws_session_token
+        ),
+        upload_url=config.upload_url,
+        public_url=config.public_url,
+    )
     app.register_blueprint(urls.routes)
+    app.register_blueprint(tickets.routes)
     errors.answer_in_json(app)
     return app

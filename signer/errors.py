@@ -16,8 +16,12 @@ def answer_in_json(app: Flask) -> None:
     """Make `app` answer ``{"error": sentence, "code": code}`` with the right status, whatever goes wrong."""
 
     @app.errorhandler(Refused)
-    def refused(refusal: Refused) -> tuple[Response, int]:
-        return jsonify(refusal.body()), refusal.status
+    def refused(refusal: Refused) -> Response:
+        answer = jsonify(refusal.body())
+        answer.status_code = refusal.status
+        if refusal.retry_after_seconds is not None:
+            answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
+        return answer
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(_error: RequestEntityTooLarge) -> tuple[Response, int]:

@@ -3,18 +3,18 @@
 import re
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
-from thumbstack.apps import Apps, Grant
+from signer import caller
+from thumbstack.apps import Apps
 from thumbstack.link import Link, Links
 from thumbstack.options import MAX_SIDE, Options, read_options
 from thumbstack.picture_key import PictureKey
-from thumbstack.refusal import BadOptions, Expired, Forbidden, Missing, NoSuchPicture, Refused
+from thumbstack.refusal import BadOptions, Expired, Forbidden, Missing, NoSuchPicture
 from thumbstack.signing import signed_path
 
 routes = Blueprint("urls", __name__)
@@ -53,8 +53,8 @@ def healthz() -> Response:
 @routes.post("/sign")
 def sign() -> Response:
     """A signed URL of any variant of the caller's own pictures, and a srcset where widths are asked; all may end."""
-    fields = _fields()
-    grant = _grant(fields)
+    fields = caller.fields()
+    grant = caller.grant(_room().apps, fields, private=True)
     picture = PictureKey.parse(str(fields.get("key", "")))
     if picture is None:
         raise Missing("The picture key is missing or none: send key=o/<app>/<folder>/<file>")
@@ -102,27 +102,6 @@ def expiring(rest: str) -> tuple[Response, int] | Response:
     answer.headers["X-Accel-Expires"] = f"@{link.expires - 1}"
     del answer.headers["Content-Type"]
     return answer
-
-
-def _fields() -> Mapping[str, Any]:
-    """The fields of a JSON body or of a form."""
-    if request.is_json:
-        fields = None
-        with suppress(RecursionError):  # brackets within brackets within brackets
-            fields = request.get_json(silent=True)
-        if not isinstance(fields, dict):
-            raise Refused("The body is no JSON object.")
-        return fields
-    return request.form
-
-
-def _grant(fields: Mapping[str, Any]) -> Grant:
-    bearer = request.authorization.token if request.authorization and request.authorization.type == "bearer" else None
-    keys = (bearer, *(fields.get(name) for name in ("api_key", "private_api_key")))
-    grant = _room().apps.grant(str(key) for key in keys if key)
-    if grant is None or not grant.private:
-        raise Forbidden("Send the app's private API key as 'Authorization: Bearer ...'.")
-    return grant
 
 
 def _options(fields: Mapping[str, Any]) -> Options:

@@ -12,6 +12,7 @@ from thumbstack.picture_key import is_segment
 from thumbstack.picture_type import BY_EXTENSION, PictureType
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{20,128}")
+_SWITCHES = ("keep_location", "upright", "hold")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Rules:
     keep_location: bool = False
     # Store JPEGs upright instead of marked as to be turned.
     upright: bool = False
+    # Let what is posted straight to S3 wait unseen until /complete has inspected it.
+    hold: bool = False
 
 
 class Apps:
@@ -107,7 +110,7 @@ def _read_entry(number: int, entry: Any) -> AppKeys:
 
 
 def read_rules(text: str) -> dict[str, Rules]:
-    """Read ``{"<app>": {"types": ["jpg"], "keep_location": true, "upright": true}}``; an error names the app."""
+    """Read ``{"<app>": {"types": ["jpg"], "hold": true}}``, fields of Rules; an error names the app."""
     try:
         entries = json.loads(text) if text.strip() else {}
     except json.JSONDecodeError as error:
@@ -118,14 +121,14 @@ def read_rules(text: str) -> dict[str, Rules]:
 
 
 def _read_rules(app: str, entry: Any) -> Rules:
-    if not isinstance(entry, dict) or entry.keys() - {"types", "keep_location", "upright"}:
-        raise ValueError(f"app {app} may have types, keep_location and upright, and nothing else")
+    if not isinstance(entry, dict) or entry.keys() - {"types", *_SWITCHES}:
+        raise ValueError(f"app {app} may have types, {', '.join(_SWITCHES)}, and nothing else")
     extensions = entry.get("types", [])
     if not isinstance(extensions, list) or not all(extension in BY_EXTENSION for extension in extensions):
         raise ValueError(f"app {app}: types must be a list of {', '.join(sorted(BY_EXTENSION))}")
-    switches = [entry.get(name, False) for name in ("keep_location", "upright")]
+    switches = [entry.get(name, False) for name in _SWITCHES]
     if not all(isinstance(switch, bool) for switch in switches):
-        raise ValueError(f"app {app}: keep_location and upright must be true or false")
+        raise ValueError(f"app {app}: {', '.join(_SWITCHES)} must be true or false")
     return Rules(frozenset(BY_EXTENSION[extension] for extension in extensions), *switches)
 
 

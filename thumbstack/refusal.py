@@ -172,3 +172,18 @@ class NoRoom(Refused):
     status = 503
     code = "no_room"
     retry_after_seconds = 60
+
+
+class TicketsUnavailable(Refused):
+    """There are no credentials to sign with just now."""
+
+    status = 503
+    code = "tickets_unavailable"
+    retry_after_seconds = 5
+
+
+class TicketRefused(Refused):
+    """S3 does not take a form, whatever of it is not as the ticket says. nginx tells it: nginx/snippets/direct.conf."""
+
+    status = 403
+    code = "ticket_refused"

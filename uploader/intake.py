@@ -9,21 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import BinaryIO
-from urllib.parse import quote
 
 from thumbstack import metrics
 from thumbstack.apps import Rules
 from thumbstack.buckets import Buckets, Stored
 from thumbstack.inspection import Facts, Limits, inspect
 from thumbstack.location import without_location
+from thumbstack.metadata import ascii_text
 from thumbstack.picture_key import PictureKey, folder_for, folder_prefix, new_file
 from thumbstack.picture_type import JPEG, split_name
 from thumbstack.refusal import DigestMismatch, Missing
 from thumbstack.upright import upright
 from uploader.scanner import Scanner
-
-# S3 takes 2 KiB of metadata in all; what a client may write gets most of it.
-_MAX_TEXT_BYTES = 600
 
 
 @dataclass(frozen=True)
@@ -98,9 +95,9 @@ class Intake:
             body, facts = self._cleaned(arrival.body, facts, rules)
         self._scanner.check(body)
         body.seek(0)
-        metadata = {"name": _text(arrival.name), **_told(facts)}
+        metadata = {"name": ascii_text(arrival.name), **_told(facts)}
         if arrival.note:
-            metadata["note"] = _text(arrival.note)
+            metadata["note"] = ascii_text(arrival.note)
         if facts.sha256 != sent:
             metadata["sha256-sent"] = sent
         return body, facts, metadata
@@ -163,10 +160,3 @@ def _told(facts: Facts) -> dict[str, str]:
         "placeholder": facts.placeholder,
     }
     return {name: str(value) for name, value in told.items() if value is not None}
-
-
-def _text(text: str) -> str:
-    """Text of a client in ASCII, cut where it is too long, never within a character."""
-    while len(quoted := quote(text, safe=" /()[],;@!'")) > _MAX_TEXT_BYTES:
-        text = text[: len(text) * _MAX_TEXT_BYTES // len(quoted)]
-    return quoted

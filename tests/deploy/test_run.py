@@ -171,7 +171,7 @@ def test_a_room_is_told_no_secret_that_it_does_not_need(tmp_path: Path) -> None:
         "s3": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
         "thumbor-1": set(KEYS),
         "thumbor-2": set(KEYS),
-        "signer": {"SECURITY_KEYS", "API_KEYS"},
+        "signer": secrets,
         "uploader": secrets,
         "nginx": set(),
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy import nginx
-from tests.nginx.house import MAX_REQUEST_BYTES, House, Room
+from tests.nginx.house import MAX_DIRECT_BYTES, MAX_REQUEST_BYTES, House, Room
 
 
 def _free_port() -> int:
@@ -44,6 +44,8 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "EDGE_CACHE_SIZE": "50m",
         "TOMBSTONES": str(directory / "tombstones"),
         "MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES),
+        "MAX_DIRECT_BYTES": str(MAX_DIRECT_BYTES),
+        "PICTURES_BUCKET": "thumbstack-pictures",
         "RUN_DIR": str(directory / "run"),
         "CORS_ORIGINS": "https://a.example https://b.example:8443",
         "ACCESS_LOG": "/dev/stdout json buffer=4k flush=1s",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_REQUEST_BYTES = 100_000
+MAX_DIRECT_BYTES = 90_000
 
 
 @dataclass(frozen=True)

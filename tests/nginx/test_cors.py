@@ -7,7 +7,7 @@ from tests.nginx.house import Answer, House
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
 
 
-@pytest.mark.parametrize("path", ["/upload", "/", "/sign", "/pictures", "/delete_file"])
+@pytest.mark.parametrize("path", ["/upload", "/", "/sign", "/pictures", "/delete_file", "/generate_policy", "/direct"])
 @pytest.mark.parametrize("origin", ["https://a.example", "https://b.example:8443"])
 def test_a_preflight_is_answered_without_a_room(house: House, path: str, origin: str) -> None:
     answer = house.ask(path, method="OPTIONS", headers={"Origin": origin, **PREFLIGHT})

@@ -64,8 +64,11 @@ def start(tmp_path: Path, variables: dict[str, str]) -> subprocess.CompletedProc
     stub.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     stub.chmod(0o755)
     path = f"{stub.parent}:{os.environ['PATH']}"
+    # The image is told the largest file, and allows for the form around it itself.
+    largest = {"MAX_UPLOAD_BYTES": str(int(variables["MAX_DIRECT_BYTES"]) - nginx.FORM_BYTES)}
+    environment = {name: value for name, value in variables.items() if name != "MAX_DIRECT_BYTES"} | largest
     return subprocess.run(
-        [nginx.ROOM / "start.sh"], env=variables | {"PATH": path}, capture_output=True, text=True, check=False
+        [nginx.ROOM / "start.sh"], env=environment | {"PATH": path}, capture_output=True, text=True, check=False
     )
 
 

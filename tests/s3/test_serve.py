@@ -39,13 +39,13 @@ KEY = "o/demo/cat/1_aa.jpg"
 class Server:
     """One `python s3/serve.py`, started and ready."""
 
-    def __init__(self, data: Path, ip: str = LOOPBACK) -> None:
+    def __init__(self, data: Path, ip: str = LOOPBACK, **more: str) -> None:
         self.port = free_ports(1, ROOM_PORTS)[0]
         self.data = data
         self.log = data.with_suffix(".log")
         command = [sys.executable, "s3/serve.py", "--data", str(data), "--ip", ip, "--port", str(self.port)]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT | more, stdout=log, stderr=log)
         wait_for(lambda: "s3: ready" in self.log.read_text() or self.process.poll() is not None)
         assert self.process.poll() is None, self.log.read_text()
 
@@ -103,8 +103,8 @@ def refusal(call: Callable[[], object]) -> str:
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     with ExitStack() as stack:
 
-        def started(ip: str = LOOPBACK) -> Server:
-            server = Server(tmp_path / "s3", ip)
+        def started(ip: str = LOOPBACK, **more: str) -> Server:
+            server = Server(tmp_path / "s3", ip, **more)
             stack.enter_context(server.process)
             stack.callback(server.process.terminate)
             return server
@@ -167,6 +167,21 @@ def test_a_put_is_synced_to_disk_before_it_is_answered(server: Server) -> None:
     # LevelDB, the default directory of objects, is never synced.
     assert (server.data / "filer.db").read_bytes().startswith(b"SQLite format 3")
     assert not (server.data / "filerldb2").exists()
+
+
+def test_pages_of_the_listed_origins_may_post_and_after_a_start_without_any_none_may(
+    start: Callable[..., Server],
+) -> None:
+    server = start(CORS_ORIGINS="https://a.example https://b.example")
+    (rule,) = server.client().get_bucket_cors(Bucket="pictures")["CORSRules"]
+    assert rule["AllowedOrigins"] == ["https://a.example", "https://b.example"]
+    assert rule["AllowedMethods"] == ["POST"]
+    server.process.terminate()
+    server.process.wait(30)
+
+    again = start()
+
+    assert refusal(lambda: again.client().get_bucket_cors(Bucket="pictures")) == "NoSuchCORSConfiguration"
 
 
 def test_strangers_are_refused(server: Server) -> None:

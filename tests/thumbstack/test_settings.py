@@ -16,7 +16,7 @@ COMPLETE = {
         "EDGE_CACHE": "/tmp/cache",  # noqa: S108 - never made
         "TOMBSTONES": "/tmp/stones",  # noqa: S108 - never made
     },
-    "signer": {"SECURITY_KEYS": "k" * 28},
+    "signer": {"SECURITY_KEYS": "k" * 28, "PICTURES_BUCKET": "pictures"},
 }
 
 
@@ -74,12 +74,32 @@ def test_a_wrong_value_is_named_and_not_shown(variable: str, value: str) -> None
         ("APP_RULES", '{"shop": {"type": []}}'),
         ("APP_RULES", '{"shop": {"types": ["exe"]}}'),
         ("APP_RULES", '{"shop": {"upright": "yes"}}'),
+        ("APP_RULES", '{"shop": {"hold": "yes"}}'),
         ("WARM_PRESETS", "NONE"),
         ("DECODES_AT_ONCE", "0"),
     ],
 )
 def test_a_wrong_value_of_the_uploader_is_named(variable: str, value: str) -> None:
     done = boot("uploader", {**COMPLETE["uploader"], variable: value})
+
+    assert done.returncode == 3
+    assert variable in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("APP_RULES", '{"shop": {"hold": 1}}'),
+        ("TICKET_SECONDS", "0"),
+        ("TICKET_SECONDS", "604801"),
+        ("UPLOAD_URL", "bucket.s3.amazonaws.com"),
+        ("MAX_UPLOAD_BYTES", "-7"),
+        ("AWS_ACCESS_KEY_ID", "key without its secret"),
+    ],
+)
+def test_a_wrong_value_of_the_signer_is_named(variable: str, value: str) -> None:
+    done = boot("signer", {**COMPLETE["signer"], variable: value})
 
     assert done.returncode == 3
     assert variable in done.stderr
@@ -102,6 +122,7 @@ def test_no_keys_are_minted_for_a_name_that_is_none() -> None:
 
 
 def test_secrets_may_come_from_files(tmp_path: Path) -> None:
-    (tmp_path / "SECURITY_KEYS").write_text("k" * 28)
+    for name in ("SECURITY_KEYS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        (tmp_path / name).write_text("k" * 28)
 
-    assert boot("signer", {"SECRETS_DIR": str(tmp_path)}).returncode == 0
+    assert boot("signer", {"SECRETS_DIR": str(tmp_path), "PICTURES_BUCKET": "pictures"}).returncode == 0

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
-from signer import urls
+from signer import tickets, urls
 from thumbstack import refusal
 from thumbstack.picture_type import ALL_TYPES
 
@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "uploader" / "openapi.json").read_text())
 METHODS = {"get", "post", "delete"}
 PICTURE = "o/{app}/{folder}/{file}"
-# What nginx answers itself, and what it hands to Thumbor.
-NOT_OURS = {"GET /ping", "GET /healthz", "GET /version", f"GET /{{signature}}/{{options}}/{PICTURE}"}
+# What nginx answers itself, and what it hands to S3 and to Thumbor.
+NOT_OURS = {"POST /direct", "GET /ping", "GET /healthz", "GET /version", f"GET /{{signature}}/{{options}}/{PICTURE}"}
 
 
 def routes(app: Flask) -> set[str]:
@@ -34,6 +34,7 @@ def routes(app: Flask) -> set[str]:
 def test_it_names_every_route_and_no_other(client: FlaskClient) -> None:
     signer = Flask("signer", static_folder=None)
     signer.register_blueprint(urls.routes)
+    signer.register_blueprint(tickets.routes)
     ours = routes(client.application) | routes(signer)
     # The address of a link is taken whole, so that whatever is wrong with it is one answer.
     ours = {

@@ -1,0 +1,33 @@
+"""Who calls, and the fields of the call: in a form, in JSON or in the query."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from flask import request
+
+from thumbstack.apps import Apps, Grant
+from thumbstack.refusal import Forbidden, Refused
+
+
+def fields() -> Mapping[str, Any]:
+    """The fields of a JSON body or of a form; what is not in it may stand in the query."""
+    body: Any = request.form
+    if request.is_json:
+        body = None
+        with suppress(RecursionError):  # brackets within brackets within brackets
+            body = request.get_json(silent=True)
+        if not isinstance(body, dict):
+            raise Refused("The body is no JSON object.")
+    return {**request.args, **body}
+
+
+def grant(apps: Apps, fields: Mapping[str, Any], *, private: bool) -> Grant:
+    """What the request's keys allow; refused unless it is enough."""
+    bearer = request.authorization.token if request.authorization and request.authorization.type == "bearer" else None
+    keys = (bearer, *(fields.get(name) for name in ("api_key", "private_api_key")))
+    found = apps.grant(str(key) for key in keys if key)
+    if found is None or (private and not found.private):
+        which = "the app's private API key" if private else "a valid API key"
+        raise Forbidden(f"Send {which} as 'Authorization: Bearer ...'.")
+    return found
