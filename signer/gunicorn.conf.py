@@ -15,6 +15,8 @@ limit_request_line = 0
 limit_request_field_size = 0
 limit_request_fields = 32768
 forwarded_allow_ips = "*"  # only nginx reaches this port
+# The one that nginx sets. Of the others that gunicorn believes in by itself, a client's own would be passed on.
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 # One JSON line a request, and one for whatever else is said.
 logconfig_dict = configuration("signer")
 # Each takes 40 MB, and the container has 256.

@@ -1,5 +1,6 @@
 """What the edge says itself, whom it asks, and what it tells them."""
 
+import json
 import socket
 from collections.abc import Iterator
 
@@ -148,6 +149,29 @@ def test_an_endless_address_is_refused_in_json(house: House, picture: str) -> No
     answer = house.ask(f"/{'x' * 20_000}/{picture}")
 
     assert (answer.status, answer.json["code"]) == (414, "address_too_long")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /?name=K\xc3\xa4se&private_api_key=secret HTTP/1.1",
+        b"POST /sign?\xff HTTP/1.1",
+        b"GET /pictures/\xff HTTP/1.1",
+        b"GET /t/M\xef\xbc\xa9/u/o/demo/cat/x.jpg HTTP/1.1",
+        b"A /pictures HTTP/1.1",
+        b"ABCDEFGHIJKLMNOPQRSTU / HTTP/1.1",
+        b"GET /pictures HTTP/3.0",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked",
+    ],
+)
+def test_what_a_room_cannot_read_does_not_get_there(house: House, line: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", house.port), timeout=20) as client:
+        client.sendall(line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["code"] == "bad_request"
+    assert house.seen == []
 
 
 @pytest.mark.parametrize("path", ["/", "/upload"])

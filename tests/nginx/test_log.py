@@ -1,6 +1,7 @@
 """The access log: one JSON line a request and server, and no secret in it."""
 
 import secrets
+import socket
 
 from tests.nginx.house import Answer, House
 
@@ -71,3 +72,16 @@ def test_a_line_fits_into_one_write(house: House, picture: str) -> None:
     assert len(house.log(request_id, 2)) == 2
     lines = (house.directory / "stdout").read_bytes().splitlines()
     assert max(map(len, lines)) < 4096
+
+
+def test_every_line_is_json_whatever_a_client_writes(house: House) -> None:
+    request_id = secrets.token_hex(8)
+    head = (
+        b"GET /cats/\xff\xfe?x HTTP/1.1\r\nHost: a\xff\r\nUser-Agent: curl \xff\r\nX-Request-ID: " + request_id.encode()
+    )
+    with socket.create_connection(("127.0.0.1", house.port), timeout=20) as client:
+        client.sendall(head + b"\r\nConnection: close\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 404 ")
+
+    (line,) = house.log(request_id)
+    assert (line["path"], line["host"], line["user_agent"]) == ("/cats/", "a", "curl ")
