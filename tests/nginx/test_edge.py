@@ -79,6 +79,7 @@ def test_a_picture_is_made_by_the_room_that_its_address_names(house: House, pict
         "/o/demo/cat/x%0A",
         "/o/demo/cat/x.jpg%0a",
         "/o/demo/cat/x y.jpg",
+        f"/sig/{'1' * 5000}x1/o/demo/cat/x.jpg",
         f"/o/demo/cat/{'x' * 256}",
         "/demo/cat/x.jpg",
         "/sig/300x200/http://example.com/x.jpg",

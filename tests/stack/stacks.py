@@ -34,6 +34,10 @@ def free_port() -> int:
         return port
 
 
+# An app beside the open one, with keys.
+SHOP = {"app": "shop", "public_key": "shops-public-key-0123456789", "private_key": "shops-private-key-0123456789"}
+
+
 @dataclass(frozen=True)
 class Picture:
     """An uploaded picture, as the service told of it."""
@@ -188,7 +192,12 @@ class Embedded(Stack):
 
     def start(self) -> None:
         """Start and wait until it is ready."""
-        environment = {**os.environ, "PORT": str(self._port), "DATA": str(self.data)}
+        environment = {
+            **os.environ,
+            "PORT": str(self._port),
+            "DATA": str(self.data),
+            "API_KEYS": json.dumps([SHOP]),
+        }
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(["make", "run"], cwd=ROOT, env=environment, stdout=output, stderr=output)
         deadline = time.monotonic() + 5 * PATIENCE_SECONDS  # the first start installs
@@ -268,6 +277,7 @@ class Containers(Stack):
             **self.s3_credentials,
             "SECURITY_KEYS": self.security_keys,
             "OPEN_APP": "demo",
+            "API_KEYS": f"'{json.dumps([SHOP])}'",
             "PORT": str(self._port),
             "COMPOSE_PROJECT_NAME": f"thumbstack-test-{os.getpid()}",
             **{
