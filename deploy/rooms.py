@@ -137,6 +137,7 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
             environment={
                 **apps,
                 "ALLOWED_OPTIONS": settings.allowed_options,
+                "UPLOADER_SERVER": f"{LOOPBACK}:{uploader}",
                 "MAX_RESIDENT_BYTES": settings.max_resident_bytes,
                 "PROMETHEUS_MULTIPROC_DIR": f"{data}/run/metrics-signer",
                 **rights,

@@ -4,6 +4,7 @@ from flask import Flask
 
 from signer import errors, tickets, urls
 from signer.config import Config
+from signer.facts import Facts
 from signer.metrics import count_requests
 from thumbstack.link import Links
 from thumbstack.ticket import Terms
@@ -20,6 +21,7 @@ def create_app(config: Config) -> Flask:
         apps=config.apps(),
         security_key=config.security_keys[0],
         links=Links(config.security_keys),
+        facts=Facts(config.uploader_server),
         presets=presets,
         allowed_options=frozenset({*presets.values(), *config.allowed_options}),
         public_url=config.public_url,

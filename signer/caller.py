@@ -24,10 +24,19 @@ def fields() -> Mapping[str, Any]:
 
 def grant(apps: Apps, fields: Mapping[str, Any], *, private: bool) -> Grant:
     """What the request's keys allow; refused unless it is enough."""
-    bearer = request.authorization.token if request.authorization and request.authorization.type == "bearer" else None
-    keys = (bearer, *(fields.get(name) for name in ("api_key", "private_api_key")))
-    found = apps.grant(str(key) for key in keys if key)
+    found = apps.grant(_keys(fields))
     if found is None or (private and not found.private):
         which = "the app's private API key" if private else "a valid API key"
         raise Forbidden(f"Send {which} as 'Authorization: Bearer ...'.")
     return found
+
+
+def private_key(apps: Apps, fields: Mapping[str, Any]) -> str | None:
+    """The private one of the keys that the caller shows; None where an open app needs none."""
+    grants = ((key, apps.grant([key])) for key in _keys(fields))
+    return next((key for key, grant in grants if grant and grant.private), None)
+
+
+def _keys(fields: Mapping[str, Any]) -> list[str]:
+    bearer = request.authorization.token if request.authorization and request.authorization.type == "bearer" else None
+    return [str(key) for key in (bearer, fields.get("api_key"), fields.get("private_api_key")) if key]

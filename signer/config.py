@@ -16,6 +16,8 @@ class Config(Settings):
     """ALLOWED_OPTIONS: option strings, parted by spaces, that /t/ serves beside the presets."""
 
     allowed_options: Annotated[tuple[str, ...], NoDecode] = ()
+    # host:port, asked for the size of a picture.
+    uploader_server: str | None = None
 
     # Tickets: the bucket that they open, and with whose rights. Without keys, those of the instance's role.
     pictures_bucket: str

@@ -17,6 +17,8 @@ def answer_in_json(app: Flask) -> None:
 
     @app.errorhandler(Refused)
     def refused(refusal: Refused) -> Response:
+        if refusal.status >= 500:
+            log.warning("%s: %r", refusal.code, refusal.__cause__)
         answer = jsonify(refusal.body())
         answer.status_code = refusal.status
         if refusal.retry_after_seconds is not None:

@@ -10,16 +10,20 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from signer import caller
+from signer.facts import Facts
 from thumbstack.apps import Apps
 from thumbstack.link import Link, Links
-from thumbstack.options import MAX_SIDE, Options, read_options
+from thumbstack.options import MAX_SIDE, Options, read_crop, read_options
+from thumbstack.picture_element import Original, picture_element, srcset
 from thumbstack.picture_key import PictureKey
-from thumbstack.refusal import BadOptions, Expired, Forbidden, Missing, NoSuchPicture
+from thumbstack.picture_type import PDF
+from thumbstack.refusal import BadOptions, Expired, Forbidden, Missing, NoSuchPicture, NotAPicture, Refused
 from thumbstack.signing import signed_path
 
 routes = Blueprint("urls", __name__)
 
 _MAX_WIDTHS = 20
+_MAX_TEXT = 1000
 _MAX_SECONDS = 365 * 24 * 60 * 60
 _EXPIRES = f"expires must be a whole number of seconds from now, from 1 to {_MAX_SECONDS} (a year)."
 _READABLE = re.compile(r"(?P<options>.+)/u/(?P<picture>o/[^/]+/[^/]+/[^/]+)")
@@ -34,6 +38,7 @@ class Room:
     apps: Apps
     security_key: str
     links: Links
+    facts: Facts
     presets: Mapping[str, str]
     allowed_options: frozenset[str]
     public_url: str | None
@@ -52,20 +57,36 @@ def healthz() -> Response:
 
 @routes.post("/sign")
 def sign() -> Response:
-    """A signed URL of any variant of the caller's own pictures, and a srcset where widths are asked; all may end."""
+    """A signed URL of any variant of the caller's own pictures, a srcset, a ready <picture>; all may end."""
     fields = caller.fields()
-    grant = caller.grant(_room().apps, fields, private=True)
+    app = caller.grant(_room().apps, fields, private=True).app
     picture = PictureKey.parse(str(fields.get("key", "")))
     if picture is None:
         raise Missing("The picture key is missing or none: send key=o/<app>/<folder>/<file>")
-    if picture.app != grant.app:
+    if picture.app != app:
         raise Forbidden("This picture belongs to another app than the key.")
-    options = _options(fields)
-    ends = _ends(fields.get("expires"))
-    answer = {"url": _url(picture, options, ends)}
-    widths = _widths(fields.get("widths"))
-    if widths:
-        answer["srcset"] = ", ".join(f"{_url(picture, options.of_width(width), ends)} {width}w" for width in widths)
+    if picture.extension == PDF.extension:
+        raise NotAPicture("A PDF has no sizes: show its original.")
+    options, widths, ends = _options(fields), _widths(fields.get("widths")), _ends(fields.get("expires"))
+
+    def address(variant: Options) -> str:
+        return _url(picture, variant, ends)
+
+    if str(fields.get("picture", "")).lower() not in ("1", "true", "yes"):
+        answer = {"url": address(options)}
+        if widths:
+            answer["srcset"] = srcset([(options.of_width(width), width) for width in widths], address)
+        return jsonify(answer)
+    alt, sizes = (_text(fields, name) for name in ("alt", "sizes"))
+    facts = _room().facts.of(picture, caller.private_key(_room().apps, fields), request.headers.get("X-Request-ID", ""))
+    # As in the uploader's URLs of presets: the part that was chosen at publishing.
+    crop = read_crop(facts.get("crop", "")) if fields.get("preset") else None
+    options = options.cropped(*crop) if crop else options
+    original = Original.told(facts)
+    answer = {"url": address(options)}
+    if variants := original.widths(options, widths):
+        answer["srcset"] = srcset(variants, address)
+    answer["picture"] = picture_element(original, options, widths, address, alt=alt, sizes=sizes)
     return jsonify(answer)
 
 
@@ -102,6 +123,14 @@ def expiring(rest: str) -> tuple[Response, int] | Response:
     answer.headers["X-Accel-Expires"] = f"@{link.expires - 1}"
     del answer.headers["Content-Type"]
     return answer
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    """What stands in a page as it was sent, but for what would end an attribute."""
+    text = fields.get(name, "")
+    if not isinstance(text, str) or len(text) > _MAX_TEXT:
+        raise Refused(f"{name} must be a text of at most {_MAX_TEXT} characters.")
+    return text
 
 
 def _options(fields: Mapping[str, Any]) -> Options:

@@ -31,6 +31,8 @@ _GRAMMAR = re.compile(
     re.ASCII,
 )
 
+_CROP = re.compile(r"(\d{1,5})x(\d{1,5})\+(\d{1,5})\+(\d{1,5})", re.ASCII)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -97,3 +99,12 @@ def read_options(text: str) -> Options:
 
 def _is_part(ratio: str) -> bool:
     return ratio == "none" or (ratio.isdecimal() and int(ratio) <= _MAX_WATERMARK_PERCENT)
+
+
+def read_crop(text: str) -> tuple[int, int, int, int] | None:
+    """``WxH+X+Y`` as left, top, width, height; None for anything else."""
+    match = _CROP.fullmatch(text)
+    if match is None:
+        return None
+    width, height, left, top = map(int, match.groups())
+    return (left, top, width, height) if width and height else None

@@ -139,6 +139,14 @@ class StorageUnavailable(Refused):
     retry_after_seconds = 5
 
 
+class Unavailable(Refused):
+    """Another room does not do its part just now; the caller may come again."""
+
+    status = 503
+    code = "unavailable"
+    retry_after_seconds = 5
+
+
 class DigestMismatch(Refused):
     """What came is not what the caller says it sent."""
 

@@ -6,13 +6,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from thumbstack.buckets import Stored
-from thumbstack.options import read_options
+from thumbstack.options import read_crop, read_options
 from thumbstack.picture_key import PictureKey
 from thumbstack.picture_type import PDF
 from thumbstack.signing import signed_path
 from uploader.room import Room
 
-_CROP = re.compile(r"(\d{1,5})x(\d{1,5})\+(\d{1,5})\+(\d{1,5})", re.ASCII)
 # Kept and given back; Thumbor renders none.
 _NOT_RENDERED = frozenset((PDF.content_type,))
 
@@ -58,15 +57,6 @@ def _urls(room: Room, picture: PictureKey, stored: Stored, address: str) -> dict
         options = options.cropped(*crop) if crop else options
         signed[name] = address + signed_path(picture, str(options), room.security_key)
     return signed
-
-
-def read_crop(text: str) -> tuple[int, int, int, int] | None:
-    """``WxH+X+Y`` as left, top, width, height; None for anything else."""
-    match = _CROP.fullmatch(text)
-    if match is None:
-        return None
-    width, height, left, top = map(int, match.groups())
-    return (left, top, width, height) if width and height else None
 
 
 def _uploaded(picture: PictureKey, stored: Stored) -> datetime:

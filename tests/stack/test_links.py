@@ -2,6 +2,7 @@
 
 import io
 import time
+from html.parser import HTMLParser
 
 import pytest
 import requests
@@ -138,3 +139,43 @@ def test_all_addresses_of_one_variant_are_one_render(stack: Stack, photo: Pictur
     assert stack.lines("thumbor", "rendered", photo.key) == 1
     # The links' picture was in the cache already, under the signed address.
     assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT", "MISS", "MISS", "MISS", "HIT", "HIT"]
+
+
+class Tags(HTMLParser):
+    """The tags of a piece of HTML with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attributes}))
+
+
+@pytest.mark.parametrize(
+    ("options", "ratio"),
+    [({"preset": "MI"}, 3 / 2), ({"preset": "card", "expires": 600}, 3 / 2), ({"options": "200x200/smart"}, 1)],
+    ids=["fitted", "ending", "square"],
+)
+def test_all_that_a_picture_element_names_is_there(
+    stack: Stack, photo: Picture, options: dict[str, object], ratio: float
+) -> None:
+    fields = {"key": photo.key, "picture": True, "widths": [100, 200, 300], "alt": "A cup", **options}
+
+    told = requests.post(f"{stack.url}/sign", json=fields, timeout=30).json()
+
+    (_, avif), (_, webp), (_, img) = Tags(told["picture"]).found[1:]
+    for element, kind in ((avif, "image/avif"), (webp, "image/webp"), (img, "image/jpeg")):
+        for part in element["srcset"].split(", "):
+            url, width = part.split()
+            # A browser that knows AVIF says so whatever it asks for.
+            answer = requests.get(url, headers={"Accept": "image/jpeg" if element is img else "image/avif"}, timeout=30)
+            assert answer.headers["Content-Type"] == kind
+            with Image.open(io.BytesIO(answer.content)) as image:
+                assert image.width == int(width.removesuffix("w"))
+                assert abs(image.width - image.height * ratio) < 2
+    with Image.open(io.BytesIO(requests.get(img["src"], timeout=30).content)) as image:
+        assert (str(image.width), str(image.height)) == (img["width"], img["height"])
+    assert img["src"] == told["url"]
+    assert img["style"].startswith("background: #")
