@@ -28,6 +28,9 @@ from thumbor.config import Config
 from thumbor.engines import BaseEngine
 from yarl import URL
 
+from thumbstack.json_log import request_id
+from thumbstack.metrics import s3_call
+
 _CONNECT_SECONDS = 2
 # The longest silence within an answer; how long a whole call may take, its caller says.
 _READ_SECONDS = 5
@@ -40,22 +43,33 @@ _HICCUPS = frozenset((429, 500, 502, 503, 504))
 _CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
 # No more of an answer that is no picture.
 _ERROR_BYTES = 8192
+# As S3 calls them, and as they are counted.
+_OPERATIONS = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 
 
 class Trouble(Exception):  # noqa: N818 (reads as what it is)
     """S3 did not do its part."""
 
+    # What it is counted as; None: an answer like any other.
+    error: str | None = "connection"
+
 
 class NotThere(Trouble):
     """There is no such object: S3 said 404."""
+
+    error = None
 
 
 class TooSlow(Trouble):
     """S3 did not answer in time."""
 
+    error = "timeout"
+
 
 class TooLarge(Trouble):
     """The object has more bytes than its reader takes."""
+
+    error = None
 
 
 class _Hiccup(Trouble):
@@ -110,7 +124,7 @@ class Bucket:
         self, method: str, key: str, seconds: float, body: bytes = b"", max_bytes: int | None = None
     ) -> Found:
         address = f"{self.address}/{quote(key, safe='/-_.~')}"
-        async with _plainly(seconds):
+        async with _plainly(_OPERATIONS[method], seconds):
             try:
                 return await self._s3.call(method, address, body, max_bytes)
             except (_Hiccup, aiohttp.ClientConnectionError) as error:
@@ -131,7 +145,10 @@ class _S3:
         self._connections: aiohttp.ClientSession | None = None
 
     async def call(self, method: str, address: str, body: bytes, max_bytes: int | None) -> Found:
-        headers = {"Content-Type": BaseEngine.get_mimetype(body) or "application/octet-stream"} if body else {}
+        # S3's own log names the request by it; it is not signed.
+        headers = {"User-Agent": f"thumbstack request/{request_id.get()}"}
+        if body:
+            headers["Content-Type"] = BaseEngine.get_mimetype(body) or "application/octet-stream"
         request = AWSRequest(method, address, headers, body)
         S3SigV4Auth(await self._credentials(), "s3", self._region).add_auth(request)
         connections = self._connections or self._open()
@@ -191,16 +208,19 @@ def _refusal(status: int, body: bytes) -> Trouble:
     # A bucket that is gone is no picture that is gone: that 404 must not be believed, nor cached.
     if status == 404 and code != "NoSuchBucket":
         return NotThere("S3 answered 404")
-    return (_Hiccup if status in _HICCUPS else Trouble)(f"S3 answered {status} {code}")
+    trouble = (_Hiccup if status in _HICCUPS else Trouble)(f"S3 answered {status} {code}")
+    trouble.error = str(status)
+    return trouble
 
 
 @asynccontextmanager
-async def _plainly(seconds: float) -> AsyncIterator[None]:
+async def _plainly(operation: str, seconds: float) -> AsyncIterator[None]:
     """Whatever goes wrong within is Trouble; the cause stays attached."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise TooSlow("S3 did not answer in time") from error
-    except (BotoCoreError, aiohttp.ClientError, OSError) as error:
-        raise Trouble(f"S3 cannot be reached, or broke off: {type(error).__name__}") from error
+    with s3_call(operation):
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            raise TooSlow("S3 did not answer in time") from error
+        except (BotoCoreError, aiohttp.ClientError, OSError) as error:
+            raise Trouble(f"S3 cannot be reached, or broke off: {type(error).__name__}") from error

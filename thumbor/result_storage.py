@@ -10,7 +10,6 @@ import warnings
 from urllib.parse import unquote
 
 from bucket import Bucket, NotThere, Trouble
-from json_log import request_id
 from thumbor.context import Context
 from thumbor.engines import BaseEngine
 from thumbor.result_storages import ResultStorageResult
@@ -46,7 +45,6 @@ class Storage(TcStorage):  # type: ignore[misc]
     async def get(self, path: str | None = None) -> ResultStorageResult | None:
         """The result of this request if there is one; None for a miss, and for any trouble."""
         headers = self.context.request.headers
-        request_id.set(headers.get("X-Request-ID"))
         asked = self._asked()
         if asked is None:
             return None

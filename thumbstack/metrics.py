@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from thumbstack.json_log import request_id
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -52,10 +54,14 @@ def answered(route: str, method: str, status: int, seconds: float, codes: Iterab
 
 @contextmanager
 def s3_call(operation: str) -> Iterator[None]:
-    """Count and time one call of S3, whatever becomes of it."""
+    """Count and time one call of S3; an exception says in its `error` what it is counted as, or None."""
     began = time.perf_counter()
     try:
         yield
+    except Exception as failure:
+        if error := getattr(failure, "error", "connection"):
+            S3_ERRORS.labels(operation, error).inc()
+        raise
     finally:
         S3_SECONDS.labels(operation).observe(time.perf_counter() - began)
 
@@ -77,7 +83,12 @@ def watch(client: "S3Client") -> "S3Client":
         S3_SECONDS.labels(operation).observe(time.perf_counter() - context["began"])
         S3_ERRORS.labels(operation, "timeout" if "Timeout" in type(exception).__name__ else "connection").inc()
 
+    def sign(request: Any, **_: Any) -> None:
+        # S3's own log names the request by it; it is not signed.
+        request.headers["User-Agent"] = f"thumbstack request/{request_id.get()}"
+
     events.register("before-call.s3", begin)
+    events.register("before-send.s3", sign)
     events.register("after-call.s3", end)
     events.register("after-call-error.s3", fail)
     return client
