@@ -27,7 +27,7 @@ from bench.memory import watched
 from bench.photographs import FORMATS, photographs
 from bench.rounds import Comparison, Figures, alternate, arguments, tell
 from bench.servers import AT_A_TIME, S3, Asked, Server, imagor, imgproxy, program, stock_thumbor
-from bench.stack import Stack, folder, running
+from bench.stack import UNLIMITED, Stack, folder, running
 from thumbstack.picture_key import PictureKey
 
 _PICTURES, _IMAGOR_RESULTS = "thumbstack-pictures", "bench-imagor-results"
@@ -187,7 +187,7 @@ def main() -> None:
         kept = options.keep or place / "photographs"
         kept.mkdir(exist_ok=True, parents=True)
         photographs(kept, options.photographs, options.formats)
-        stack = ends.enter_context(running(place / "stack", {"THUMBOR_PROCESSES": str(cores)}))
+        stack = ends.enter_context(running(place / "stack", {**UNLIMITED, "THUMBOR_PROCESSES": str(cores)}))
         s3 = _s3(stack)
         s3.create_bucket(Bucket=_IMAGOR_RESULTS)
         for number, kind in itertools.product(range(options.photographs), options.formats):

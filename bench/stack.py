@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from bench.load import Client
-from deploy.keys import keys
+from deploy.keys import keys as read_keys
 from s3.serve import LOOPBACK, ROOM_PORTS, die_with_parent, free_ports
 from thumbstack.picture_key import PictureKey
 from thumbstack.signing import signed_path
@@ -30,22 +31,40 @@ _MARKS = {
     "thumbor": "thumbor.conf",
     "s3": "weed",
 }
+# What one client may ask for would be the first thing to be measured.
+UNLIMITED: Mapping[str, str] = {
+    "MISSES_PER_SECOND": "100000",
+    "MISSES_AT_ONCE": "60000",
+    "MISSES_BURST": "60000",
+    "RENDERS_AT_ONCE": "60000",
+}
 
 
 class Stack:
     """`make run` with a port and data of its own; on some cores only, and with some variables, where that is said."""
 
     def __init__(
-        self, folder: Path, variables: Mapping[str, str] | None = None, cores: Collection[int] | None = None
+        self, folder: Path, variables: Mapping[str, str] = UNLIMITED, cores: Collection[int] | None = None
     ) -> None:
         folder.mkdir()
-        self._variables = variables or {}
+        self._variables = dict(variables)
         self._cores = cores
         self._data = folder / "data"
         self._output = folder / "output"
         self.port = free_ports(1, ROOM_PORTS)[0]
         self._process: subprocess.Popen[bytes] | None = None
         self._names = itertools.count()
+
+    @property
+    def keys(self) -> Path:
+        """The file with all keys, which nodes of one service share."""
+        return self._data / "secrets.env"
+
+    def share(self, keys: Path, s3_endpoint: str) -> None:
+        """Before the start: use these keys, and an S3 that runs already."""
+        self._data.mkdir(mode=0o700)
+        shutil.copyfile(keys, self.keys)
+        self._variables["S3_ENDPOINT"] = s3_endpoint
 
     def start(self) -> float:
         """Start; the seconds until it is ready."""
@@ -97,12 +116,12 @@ class Stack:
 
     @cached_property
     def _security_key(self) -> str:
-        return keys(self._data / "secrets.env")["SECURITY_KEYS"].partition(",")[0]
+        return read_keys(self.keys)["SECURITY_KEYS"].partition(",")[0]
 
     @property
     def s3_credentials(self) -> Mapping[str, str]:
         """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the embedded S3."""
-        return keys(self._data / "secrets.env")
+        return read_keys(self.keys)
 
     @property
     def s3_endpoint(self) -> str:
@@ -174,7 +193,7 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def running(
-    place: Path, variables: Mapping[str, str] | None = None, cores: Collection[int] | None = None
+    place: Path, variables: Mapping[str, str] = UNLIMITED, cores: Collection[int] | None = None
 ) -> Iterator[Stack]:
     """A ready stack; stopped at the end, whatever happens meanwhile."""
     stack = Stack(place, variables, cores)

@@ -88,7 +88,7 @@ def test_a_failure_in_a_thread_is_told() -> None:
         by_threads([lambda: 1 // 0], 10, "pieces")
 
 
-@pytest.mark.parametrize("script", ["hits", "misses", "rivals", "uploads", "start_stop"])
+@pytest.mark.parametrize("script", ["hits", "misses", "rivals", "nodes", "faults", "uploads", "start_stop"])
 def test_every_script_tells_what_it_is_for(script: str) -> None:
     """`--help` is where somebody looks first."""
     done = subprocess.run(
@@ -106,6 +106,11 @@ def test_every_script_tells_what_it_is_for(script: str) -> None:
         ("hits", ["--connections", "2", "--seconds", "1"], {"stack", "plain file", "plain file, logged"}),
         ("misses", ["--clients", "2", "--requests", "6"], {"stack", "bare Thumbor"}),
         ("uploads", ["--clients", "1", "--uploads", "1"], {"stack", "boto3", "boto3, unversioned", "presigned PUT"}),
+        (
+            "nodes",
+            ["--clients", "2", "--requests", "6", "--formats", "jpg"],
+            {"two nodes", "one node", "one node, all on its core"},
+        ),
         ("start_stop", [], {"existing data", "empty data"}),
     ],
 )
@@ -157,6 +162,28 @@ def test_rivals_that_are_not_there_are_left_out_loudly(tmp_path: Path, monkeypat
     assert {"stack", "stock Thumbor, files"} <= said["results"][0]["sides"].keys()
     assert [result["what"] for result in said["results"]] == ["jpg, 2 clients", "avif, 2 clients"]
     assert all(0.8 < like["stack"]["SSIM"] <= 1 for like in said["likeness"].values())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.stack
+def test_faults_are_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drill or two; the script itself ends with 1 where a cached picture, an upload or the service is lost."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.faults", "--seconds", "5", "--only", "S3 503", "Thumbor killed"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    drills = json.loads(done.stdout.splitlines()[-1])["drills"]
+    assert drills.keys() == {"S3 503", "Thumbor killed"}
+    # The fault was there: some were refused, and in the other drill somebody was killed.
+    assert drills["S3 503"]["misses"]["statuses"].keys() - {"200"}
+    assert drills["Thumbor killed"]["note"] == "2 kills"
     assert list(tmp_path.iterdir()) == []
 
 
