@@ -213,3 +213,72 @@ def test_a_missing_picture_is_404_and_not_kept_long(stack: Stack, photo: Picture
 
         assert answer.status_code == 404
         assert answer.headers["Cache-Control"] == "public, max-age=5"
+
+
+def test_a_srcset_has_the_widths_that_it_says_also_of_a_tall_picture(stack: Stack) -> None:
+    body = io.BytesIO()
+    Image.new("RGB", (400, 800), "teal").save(body, "PNG")
+    tall = stack.upload(body.getvalue(), "tall.png")
+
+    for options in ("fit-in/300x300", "200x100/smart", "full-fit-in/50x300", ""):
+        fields = {"key": tall.key, "options": options, "widths": [100, 300]}
+        srcset = requests.post(f"{stack.url}/sign", json=fields, timeout=30).json()["srcset"]
+        shown = {width: size(requests.get(url, timeout=30))[0] for url, width in map(str.split, srcset.split(", "))}
+        assert shown == {"100w": 100, "300w": 300}
+
+
+@pytest.mark.parametrize("declared", ["binary/octet-stream", "application/octet-stream", "text/html"])
+def test_the_type_is_right_though_the_object_has_another_or_none(stack: Stack, coffee: bytes, declared: str) -> None:
+    key = f"o/demo/bare/1763600000_{declared.replace('/', '-')}.jpeg"
+    stack.s3().put_object(Bucket=stack.pictures_bucket, Key=key, Body=coffee, ContentType=declared)
+
+    for path in (key, f"t/MI/u/{key}"):
+        answer = requests.get(f"{stack.url}/{path}", timeout=30)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/jpeg")
+
+
+def test_what_cannot_be_rendered_is_told_and_not_kept_long(stack: Stack) -> None:
+    key = "o/demo/bare/1763600000_broken.jpg"
+    stack.s3().put_object(Bucket=stack.pictures_bucket, Key=key, Body=b"\xff\xd8\xff\xe0 no picture")
+    fields = {"key": key, "preset": "MI"}
+    signed, link = (
+        requests.post(f"{stack.url}/sign", json={**fields, **more}, timeout=30).json()["url"]
+        for more in ({}, {"expires": 60})
+    )
+
+    for url in (f"{stack.url}/t/MI/u/{key}", signed, link):
+        answer = requests.get(url, timeout=30)
+        assert answer.status_code >= 400
+        assert set(answer.json()) == {"error", "code"}
+        assert "immutable" not in answer.headers["Cache-Control"]
+        assert "Expires" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "brightness(40)",
+        "contrast(40)",
+        "rgb(20,-20,40)",
+        "round_corner(100,255,255,255)",
+        "quality(20)",
+        "noise(200)",
+        "grayscale()",
+        "watermark({key},-10,-10,50)",
+        "watermark({key},10p,center,50,20,none)",
+    ],
+)
+@pytest.mark.parametrize("encoded", [False, True], ids=["plain", "encoded"])
+def test_a_filter_changes_the_picture_in_either_spelling(
+    stack: Stack, photo: Picture, text: str, encoded: bool
+) -> None:
+    def asked(options: str) -> bytes:
+        fields = {"key": photo.key, "options": options}
+        url = requests.post(f"{stack.url}/sign", json=fields, timeout=30).json()["url"]
+        if encoded:
+            url = url.replace("(", "%28").replace(")", "%29").replace(",", "%2C")
+        answer = requests.get(url, timeout=30)
+        assert answer.status_code == 200
+        return answer.content
+
+    assert asked(f"90x60/filters:{text.format(key=photo.key)}") != asked("90x60")
