@@ -25,7 +25,7 @@ from PIL import Image
 from bench.load import Client, by_threads
 from bench.memory import watched
 from bench.photographs import FORMATS, photographs
-from bench.rounds import Comparison, Figures, alternate, arguments, tell
+from bench.rounds import Comparison, Figures, alternate, arguments, progress, tell
 from bench.servers import AT_A_TIME, S3, Asked, Server, imagor, imgproxy, program, stock_thumbor
 from bench.stack import UNLIMITED, Stack, folder, running
 from thumbstack.picture_key import PictureKey
@@ -186,12 +186,14 @@ def main() -> None:
         place = ends.enter_context(folder())
         kept = options.keep or place / "photographs"
         kept.mkdir(exist_ok=True, parents=True)
+        progress(f"making {options.photographs} photographs")
         photographs(kept, options.photographs, options.formats)
         stack = ends.enter_context(running(place / "stack", {**UNLIMITED, "THUMBOR_PROCESSES": str(cores)}))
         s3 = _s3(stack)
         s3.create_bucket(Bucket=_IMAGOR_RESULTS)
         for number, kind in itertools.product(range(options.photographs), options.formats):
             name = f"{number}.{kind}"
+            progress(f"storing {name}")
             s3.upload_file(str(kept / name), _PICTURES, f"{_PREFIX}/{name}", ExtraArgs={"ContentType": _TYPES[kind]})
         originals = S3(stack.s3_endpoint, _PICTURES, _PREFIX, stack.s3_credentials)
         sides = {"stack": _ours(stack), "stock Thumbor, files": _theirs(ends.enter_context(stock_thumbor(kept, place)))}

@@ -74,17 +74,18 @@ def alternate(
     seen: dict[str, list[Figures]] = {side: [] for side in sides}
     for number in range(1 - warm_up, rounds + 1):
         for side, measure in sides.items():
-            _progress(f"{what}: round {number} of {rounds}, {side}")
+            progress(f"{what}: round {number} of {rounds}, {side}")
             figures = measure()
             if number:
                 seen[side].append(figures)
-    _progress("")
+    progress("")
     comparison = Comparison(what, seen, goals or {})
     print("\n".join(comparison.lines()), flush=True)
     return comparison
 
 
-def _progress(text: str) -> None:
+def progress(text: str) -> None:
+    """Say where a long piece of work is, where a person looks on; empty: it is done."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 

@@ -88,7 +88,9 @@ def test_a_failure_in_a_thread_is_told() -> None:
         by_threads([lambda: 1 // 0], 10, "pieces")
 
 
-@pytest.mark.parametrize("script", ["hits", "misses", "rivals", "nodes", "faults", "uploads", "start_stop"])
+@pytest.mark.parametrize(
+    "script", ["hits", "many_hits", "misses", "rivals", "nodes", "faults", "uploads", "start_stop"]
+)
 def test_every_script_tells_what_it_is_for(script: str) -> None:
     """`--help` is where somebody looks first."""
     done = subprocess.run(
@@ -104,6 +106,7 @@ def test_every_script_tells_what_it_is_for(script: str) -> None:
     ("script", "few", "sides"),
     [
         ("hits", ["--connections", "2", "--seconds", "1"], {"stack", "plain file", "plain file, logged"}),
+        ("many_hits", ["--connections", "2", "--seconds", "1", "--pictures", "20"], {"stack", "plain files"}),
         ("misses", ["--clients", "2", "--requests", "6"], {"stack", "bare Thumbor"}),
         ("uploads", ["--clients", "1", "--uploads", "1"], {"stack", "boto3", "boto3, unversioned", "presigned PUT"}),
         (
