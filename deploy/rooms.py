@@ -44,6 +44,12 @@ class Settings(BaseSettings):
     keep_location: bool = Field(default=False, description="leave GPS data in stored originals")
     warm_presets: str = Field(default="", description="presets rendered right after an upload: BI,MI,SI")
     scanner: str = Field(default="", description="virus scan: clamd://host:3310, clamd:///socket, http://..., /program")
+    website_bucket: str = Field(
+        default="thumbstack-website", description="the bucket of variants under readable names; empty: no /m/"
+    )
+    website_url: str = Field(
+        default="", description="where the world sees that bucket; empty: /website of this service"
+    )
     cors_origins: str = Field(default="", description="origins whose pages may use the API, parted by spaces; *: all")
     allowed_options: str = Field(default="", description="option strings, parted by spaces, that /t/ serves as well")
     cache_control: str = Field(default="", description="what S3 itself says of a stored picture; empty: a year")
@@ -68,6 +74,12 @@ class Settings(BaseSettings):
     def edge(self) -> str:
         """Host and port as URLs and nginx write them."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def reached_at(self) -> str:
+        """The host under which this machine itself reaches the service, as URLs write it."""
+        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"[{host}]" if ":" in host else host
 
 
 @dataclass(frozen=True)
@@ -98,7 +110,7 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "PICTURES_BUCKET": PICTURES_BUCKET,
     }
-    buckets = {**rights, "RESULTS_BUCKET": "thumbstack-results"}
+    buckets = {**rights, "RESULTS_BUCKET": "thumbstack-results", "WEBSITE_BUCKET": settings.website_bucket}
     client = {**buckets, "S3_ENDPOINT": settings.s3_endpoint or f"http://{LOOPBACK}:{s3}"}
     embedded_s3 = Room(
         "s3",
@@ -114,6 +126,8 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
         "OPEN_APP": settings.open_app,
         "PUBLIC_URL": settings.public_url,
         "PRESETS_FILE": settings.presets_file,
+        "WEBSITE_BUCKET": settings.website_bucket,
+        "WEBSITE_URL": settings.website_url,
     }
     limits = {"APP_RULES": settings.app_rules, "MAX_UPLOAD_BYTES": str(settings.max_upload_bytes)}
     return [
@@ -174,6 +188,7 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
                 "TOMBSTONES": f"{data}/tombstones",
                 "THUMBOR_SERVERS": ",".join(f"{LOOPBACK}:{port}" for port in thumbors),
                 "SIGNER_SERVER": f"{LOOPBACK}:{signer}",
+                "EDGE_SERVER": f"{settings.reached_at}:{settings.port}",
                 "TMPDIR": f"{data}/spool",
                 "MAX_RESIDENT_BYTES": settings.max_resident_bytes,
                 "PROMETHEUS_MULTIPROC_DIR": f"{data}/run/metrics-uploader",
@@ -212,6 +227,7 @@ def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> M
         # By default a process that failed once is left alone for 10 s, and with both left alone every miss is a 502.
         "THUMBOR_UPSTREAM": " ".join(f"server {address} max_fails=0;" for address in thumbors),
         "S3_ENDPOINT": settings.s3_endpoint or f"http://{server['s3']}",
+        "WEBSITE_BUCKET": settings.website_bucket,
         # Never asked: every server above is an address.
         "RESOLVER": LOOPBACK,
         "EDGE_CACHE": f"{data}/cache",

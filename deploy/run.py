@@ -263,8 +263,7 @@ def _awaited(settings: Settings, rooms: Sequence[Room]) -> str | None:
         with socket.socket() as probe:
             if probe.connect_ex((LOOPBACK, room.port)) != 0:
                 return room.name
-    host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    connection = http.client.HTTPConnection(host, settings.port, timeout=10)
+    connection = http.client.HTTPConnection(settings.reached_at, settings.port, timeout=10)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()

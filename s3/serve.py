@@ -7,6 +7,7 @@ import argparse
 import ctypes
 import fcntl
 import http.client
+import json
 import os
 import random
 import shutil
@@ -184,15 +185,26 @@ def client(port: int) -> Any:
     return boto3.client("s3", endpoint_url=f"http://{LOOPBACK}:{port}", region_name=region, config=config)
 
 
-def make_buckets(s3: Any, pictures: str, results: str) -> None:
-    """Make both buckets where they are missing, and set their rules."""
-    for bucket in (pictures, results):
+def make_buckets(s3: Any, pictures: str, results: str, website: str) -> None:
+    """Make the buckets where they are missing, and set their rules. `website` may be empty: then there is none."""
+    for bucket in filter(None, (pictures, results, website)):
         with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
             s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=pictures, VersioningConfiguration={"Status": "Enabled"})
     _expire(s3, pictures, incoming=("incoming/", {"Expiration": {"Days": 1}}), old=("", _OLD_VERSIONS))
     _expire(s3, results, results=("", {"Expiration": {"Days": 30}, **_BROKEN_OFF}))
     _open_to_pages(s3, pictures, os.environ.get("CORS_ORIGINS", "").split())
+    if website:
+        # Variants, which are made again when somebody comes for them.
+        _expire(s3, website, variants=("", {"Expiration": {"Days": 30}, **_BROKEN_OFF}))
+        everybody = {
+            "Sid": "EverybodyReads",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:GetObject",
+            "Resource": f"arn:aws:s3:::{website}/m/*",
+        }
+        s3.put_bucket_policy(Bucket=website, Policy=json.dumps({"Version": "2012-10-17", "Statement": [everybody]}))
 
 
 _BROKEN_OFF = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
@@ -317,7 +329,7 @@ def main() -> None:
         s3 = client(port)
         server.wait_until_it_answers(process)
         server.sync_every_object()
-        make_buckets(s3, pictures, results)
+        make_buckets(s3, pictures, results, os.environ.get("WEBSITE_BUCKET", ""))
         if relayed:
             relay = stack.enter_context(Relay(options.ip, options.port, port))
             threading.Thread(target=relay.serve_forever, daemon=True).start()

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from signer import errors, tickets, urls
+from signer import errors, tickets, urls, website
 from signer.config import Config
 from signer.facts import Facts
 from signer.metrics import count_requests
@@ -37,7 +37,11 @@ def create_app(config: Config) -> Flask:
         upload_url=config.upload_url,
         public_url=config.public_url,
     )
+    app.extensions["website"] = website.Website(
+        config.security_keys, config.website_bucket is not None, config.website_url, config.public_url
+    )
     app.register_blueprint(urls.routes)
     app.register_blueprint(tickets.routes)
+    app.register_blueprint(website.routes)
     errors.answer_in_json(app)
     return app

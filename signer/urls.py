@@ -11,6 +11,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from signer import caller
 from signer.facts import Facts
+from signer.website import resized_url
 from thumbstack.apps import Apps
 from thumbstack.link import Link, Links
 from thumbstack.options import MAX_SIDE, Options, read_crop, read_options
@@ -67,6 +68,8 @@ def sign() -> Response:
         raise Forbidden("This picture belongs to another app than the key.")
     if picture.extension == PDF.extension:
         raise NotAPicture("A PDF has no sizes: show its original.")
+    if fields.get("resize"):
+        return jsonify(url=resized_url(picture, fields))
     options, widths, ends = _options(fields), _widths(fields.get("widths")), _ends(fields.get("expires"))
 
     def address(variant: Options) -> str:

@@ -1,4 +1,4 @@
-"""The two buckets: originals, which are the only truth, and results, which can be made again."""
+"""The buckets: originals, which are the only truth; results and the website's variants, which can be made again."""
 
 import base64
 import hashlib
@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from thumbstack.picture_key import PictureKey, incoming_prefix
 from thumbstack.picture_type import BY_EXTENSION
 from thumbstack.refusal import NoSuchPicture, StorageUnavailable
+from thumbstack.resize_url import variant_prefix
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -59,6 +60,12 @@ def _translated() -> Iterator[None]:
         raise StorageUnavailable("The storage cannot be reached just now: try again in a few seconds.") from error
 
 
+def _is_there(error: BaseException | None) -> bool:
+    """Whether S3 refused to store over another object; also where that one is just being stored."""
+    codes = ("PreconditionFailed", "ConditionalRequestConflict")
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in codes
+
+
 @dataclass(frozen=True)
 class Stored:
     """What S3 knows of a picture."""
@@ -78,6 +85,8 @@ class Buckets:
     results: str
     # What S3 itself, or a CDN straight before it, says of a picture.
     cache_control: str = "public, max-age=31536000, immutable"
+    # Variants under readable names, for everybody (resize_url.py); not every installation has one.
+    website: str | None = None
 
     def put(self, key: str, body: BinaryIO, sha256: str, content_type: str, metadata: dict[str, str]) -> None:
         """Store a picture whole or not at all, and never over another; S3 compares the checksum (hex) of the bytes."""
@@ -153,6 +162,46 @@ class Buckets:
         with _translated():
             return self.client.get_object(Bucket=self.results, Key=name)["Body"].read().decode()
 
+    def has_variant(self, key: str) -> bool:
+        """Whether the website bucket holds a variant."""
+        try:
+            with _translated():
+                self.client.head_object(Bucket=self._website, Key=key)
+        except NoSuchPicture:
+            self._check(self._website)
+            return False
+        return True
+
+    def put_variant(self, key: str, body: bytes, content_type: str) -> None:
+        """Store a variant in the website bucket; one that is there already is the same one."""
+        try:
+            with _translated():
+                self.client.put_object(
+                    Bucket=self._website,
+                    Key=key,
+                    Body=body,
+                    ContentType=content_type,
+                    CacheControl=self.cache_control,
+                    IfNoneMatch="*",
+                )
+        except StorageUnavailable as unavailable:
+            if not _is_there(unavailable.__cause__):
+                raise
+
+    def variant_keys(self, prefix: str) -> Iterator[str]:
+        """The keys of the variants, in the website bucket, of all pictures under a prefix that ends in a slash."""
+        return self._keys(self.website, variant_prefix(prefix)) if self.website else iter(())
+
+    def delete_variants(self, keys: Iterable[str]) -> int:
+        """Delete variants from the website bucket; says how many."""
+        return self._delete(self.website, keys) if self.website else 0
+
+    @property
+    def _website(self) -> str:
+        if self.website is None:
+            raise NoSuchPicture("No such picture: this installation has no website bucket")
+        return self.website
+
     def delete_pictures(self, keys: Iterable[str]) -> int:
         """Delete originals, or pictures that wait, by their keys; says how many."""
         return self._delete(self.pictures, keys)
@@ -178,9 +227,9 @@ class Buckets:
         return f"{parts.path}?{parts.query}"
 
     def check(self) -> None:
-        """Raise unless both buckets answer."""
-        self._check(self.pictures)
-        self._check(self.results)
+        """Raise unless all buckets answer."""
+        for bucket in filter(None, (self.pictures, self.results, self.website)):
+            self._check(bucket)
 
     def _check(self, bucket: str) -> None:
         try:

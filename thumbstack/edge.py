@@ -38,12 +38,14 @@ class Edge:
         """Whether a picture has its tombstone here."""
         return (self.tombstones / str(picture)).exists()
 
-    def forget(self, picture: PictureKey, asked: Iterable[str], *, dry_run: bool = False) -> int:
-        """Unlink the cached original and the cached variants of the given options; says how many entries there were.
+    def forget(
+        self, picture: PictureKey, asked: Iterable[str], variants: Iterable[str] = (), *, dry_run: bool = False
+    ) -> int:
+        """Unlink what is cached of a picture; says how many entries there were. A dry run only counts.
 
-        A dry run only counts.
+        That is the original, the variants of the options that were `asked`, and those of the website bucket.
         """
-        uris = {f"/{picture}"}
+        uris = {f"/{picture}", *(f"/website/{variant}" for variant in variants)}
         for options in asked:
             uris.update(signed_path(picture, options, key) for key in self.security_keys)
             uris.add(readable_path(picture, options))

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     # Where the world reaches the service; without it, what the request says of itself.
     public_url: str | None = None
     presets_file: Path = SHIPPED
+    # The bucket of variants under readable names; without it there is no /m/.
+    website_bucket: str | None = None
+    # Where the world sees that bucket; without it, /website at the public address.
+    website_url: str | None = None
 
     @field_validator("security_keys", mode="before")
     @classmethod

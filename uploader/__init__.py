@@ -9,7 +9,7 @@ from thumbstack.edge import Edge
 from thumbstack.inspection import Limits
 from thumbstack.metrics import watch
 from thumbstack.notices import Notices
-from uploader import errors, incoming, openapi, pictures, readiness, uploads
+from uploader import errors, incoming, openapi, pictures, readiness, uploads, website
 from uploader.config import Config
 from uploader.intake import Intake
 from uploader.metrics import count_requests
@@ -30,6 +30,7 @@ def create_app(config: Config) -> Flask:
         pictures=config.pictures_bucket,
         results=config.results_bucket,
         cache_control=config.cache_control,
+        website=config.website_bucket,
     )
     # Readiness must be told in seconds, also when S3 hangs.
     hasty = replace(buckets, client=s3_client(config.s3_endpoint, config.aws_region, patience_seconds=2, attempts=1))
@@ -53,12 +54,15 @@ def create_app(config: Config) -> Flask:
         public_url=config.public_url,
         presets=presets,
         security_key=config.security_keys[0],
+        website_url=config.website_url,
+        edge_server=config.edge_server,
     )
     count_requests(app)
     app.before_request(bound_json)
     app.register_blueprint(uploads.routes)
     app.register_blueprint(pictures.routes)
     app.register_blueprint(incoming.routes)
+    app.register_blueprint(website.routes)
     app.register_blueprint(openapi.routes)
     app.register_blueprint(readiness.routes(hasty, config.thumbor_servers, config.signer_server))
     errors.answer_in_json(app)

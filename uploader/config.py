@@ -28,6 +28,8 @@ class Config(Settings):
     max_request_bytes: int = 128 * 1024 * 1024
     thumbor_servers: Annotated[tuple[str, ...], NoDecode] = ()
     signer_server: str | None = None
+    # The edge, seen from here: what the website gets is rendered through it, once, whoever asks.
+    edge_server: str | None = None
 
     # What S3 itself says of a published picture; the edge says what nginx/snippets/maps.conf has.
     cache_control: str = "public, max-age=31536000, immutable"
@@ -65,6 +67,8 @@ class Config(Settings):
         unknown = set(self.warm_presets) - self.presets().keys()
         if unknown:
             raise ValueError(f"WARM_PRESETS names no preset: {', '.join(sorted(unknown))}")
+        if self.website_bucket and not self.edge_server:
+            raise ValueError("WEBSITE_BUCKET needs EDGE_SERVER")
         return self
 
     def rules(self) -> Mapping[str, Rules]:

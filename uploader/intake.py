@@ -84,6 +84,11 @@ class Intake:
             facts = inspect(io.BytesIO(data), replace(self._limits, max_bytes=2 * self._limits.max_bytes))
         return self._store(picture, str(picture), io.BytesIO(data), facts, {**metadata, **_told(facts)})
 
+    def facts(self, picture: PictureKey) -> Facts:
+        """What is to be known of a stored picture that nobody has inspected; raises what it is refused for."""
+        with self._decoding:
+            return inspect(io.BytesIO(self._buckets.read(str(picture))), self._limits)
+
     def _checked(self, arrival: Arrival, app: str) -> tuple[BinaryIO, Facts, dict[str, str]]:
         rules = self._rules[app]
         limits = replace(self._limits, allowed_types=rules.types) if rules.types else self._limits

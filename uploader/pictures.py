@@ -105,6 +105,7 @@ def counted(status: str, deleted: Deleted) -> Response:
         status=status,
         originals=deleted.originals,
         results=deleted.results,
+        website=deleted.website,
         edge=deleted.edge,
         keys=[str(picture) for picture in deleted.pictures],
     )

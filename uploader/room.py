@@ -32,11 +32,19 @@ class Room:
     public_url: str | None
     presets: Mapping[str, str]
     security_key: str
+    website_url: str | None
+    # The edge as it is reached from here.
+    edge_server: str | None
 
     @property
     def address(self) -> str:
         """Where the world reaches the service, without a slash at its end."""
         return (self.public_url or request.host_url).rstrip("/")
+
+    @property
+    def website(self) -> str:
+        """Where the world sees the website bucket, without a slash at its end."""
+        return (self.website_url or f"{self.address}/website").rstrip("/")
 
 
 def room() -> Room:

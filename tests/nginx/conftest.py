@@ -39,6 +39,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "SIGNER_SERVER": "127.0.0.1:1",
         "THUMBOR_UPSTREAM": "server 127.0.0.1:1;",
         "S3_ENDPOINT": "http://127.0.0.1:1",
+        "WEBSITE_BUCKET": "website",
         "RESOLVER": "127.0.0.1",
         "EDGE_CACHE": str(directory / "cache"),
         "EDGE_CACHE_SIZE": "50m",

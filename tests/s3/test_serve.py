@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "secret-of-the-tests",
     "PICTURES_BUCKET": "pictures",
     "RESULTS_BUCKET": "results",
+    "WEBSITE_BUCKET": "website",
 }
 KEY = "o/demo/cat/1_aa.jpg"
 
@@ -120,12 +121,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.stop()
 
 
-def test_both_buckets_are_there_and_originals_keep_their_old_versions(server: Server) -> None:
+def test_the_buckets_are_there_and_originals_keep_their_old_versions(server: Server) -> None:
     client = server.client()
 
     buckets = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
 
-    assert buckets == {"pictures", "results"}
+    assert buckets == {"pictures", "results", "website"}
     assert client.get_bucket_versioning(Bucket="pictures")["Status"] == "Enabled"
     rules = {rule["ID"]: rule for rule in client.get_bucket_lifecycle_configuration(Bucket="pictures")["Rules"]}
     assert rules["incoming"]["Expiration"] == {"Days": 1}
@@ -141,6 +142,28 @@ def test_a_deleted_original_is_not_found_and_not_listed_but_can_be_brought_back(
     assert refusal(lambda: client.get_object(Bucket="pictures", Key=KEY)) == "NoSuchKey"
     assert client.list_objects_v2(Bucket="pictures")["KeyCount"] == 0
     assert client.get_object(Bucket="pictures", Key=KEY, VersionId=version)["Body"].read() == b"picture"
+
+
+def test_everybody_reads_the_websites_variants_and_nothing_else(server: Server) -> None:
+    client = server.client()
+    for bucket, key in (("website", "m/o/demo/cat/1.jpg/x.jpg"), ("website", "other"), ("pictures", "m/o/x")):
+        client.put_object(Bucket=bucket, Key=key, Body=b"variant", ContentType="image/jpeg")
+
+    def stranger(path: str, method: str = "GET") -> int:
+        with closing(http.client.HTTPConnection(LOOPBACK, server.port, timeout=20)) as connection:
+            connection.request(method, path)
+            return connection.getresponse().status
+
+    # SeaweedFS hears of the policy a moment after it has taken it.
+    wait_for(lambda: stranger("/website/m/o/demo/cat/1.jpg/x.jpg") == 200)
+    # The 404 that a website's routing rule needs.
+    assert stranger("/website/m/o/demo/cat/1.jpg/y.jpg") == 404
+    for path in ("/website/other", "/website/", "/website?list-type=2", "/pictures/m/o/x", "/results/m/o/x"):
+        assert stranger(path) == 403
+    for method in ("PUT", "DELETE"):
+        assert stranger("/website/m/o/demo/cat/1.jpg/x.jpg", method) == 403
+    rules = client.get_bucket_lifecycle_configuration(Bucket="website")["Rules"]
+    assert [rule["Expiration"] for rule in rules] == [{"Days": 30}]
 
 
 def test_a_key_is_written_once_where_the_writer_asks_for_that(server: Server) -> None:
@@ -309,7 +332,7 @@ def test_it_ends_with_an_error_when_seaweedfs_does(start: Callable[..., Server])
     assert "SeaweedFS ended by itself" in server.log.read_text()
 
 
-@pytest.mark.parametrize("name", sorted(ENVIRONMENT.keys() - {"PATH"}))
+@pytest.mark.parametrize("name", sorted(ENVIRONMENT.keys() - {"PATH", "WEBSITE_BUCKET"}))
 def test_a_missing_variable_is_named(tmp_path: Path, name: str) -> None:
     environment = {key: value for key, value in ENVIRONMENT.items() if key != name}
     command = [sys.executable, "s3/serve.py", "--data", str(tmp_path / "s3")]

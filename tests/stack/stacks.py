@@ -54,6 +54,7 @@ class Stack(ABC):
     url: str
     pictures_bucket = "thumbstack-pictures"
     results_bucket = "thumbstack-results"
+    website_bucket = "thumbstack-website"
     s3_endpoint: str
     s3_credentials: Mapping[str, str]
     security_keys: str
@@ -72,6 +73,10 @@ class Stack(ABC):
     def results(self, prefix: str) -> list[str]:
         """Keys of results, from S3 itself."""
         return self._keys(self.results_bucket, prefix)
+
+    def variants(self, prefix: str) -> list[str]:
+        """Keys of the website's variants of a picture or a prefix, from S3 itself."""
+        return self._keys(self.website_bucket, f"m/{prefix}")
 
     def s3(self) -> Any:
         """A client of the service's S3, with its own credentials."""
@@ -278,6 +283,7 @@ class Containers(Stack):
             "SECURITY_KEYS": self.security_keys,
             "OPEN_APP": "demo",
             "API_KEYS": f"'{json.dumps([SHOP])}'",
+            "WEBSITE_BUCKET": self.website_bucket,
             "PORT": str(self._port),
             "COMPOSE_PROJECT_NAME": f"thumbstack-test-{os.getpid()}",
             **{

@@ -36,10 +36,11 @@ def test_every_known_url_is_forgotten_in_every_format(edge: Edge) -> None:
         entry(edge, f"webp|{signed_path(PICTURE, MI, 'old-key')}|"),
         entry(edge, f"|/t/MI/u/{PICTURE}|"),
         entry(edge, f"avif|/t/{MI}/u/{PICTURE}|"),
+        entry(edge, f"|/website/m/{PICTURE}/1x1-fit.jpg|"),
     ]
     other = entry(edge, f"|/t/MI/u/{OTHER}|")
 
-    assert edge.forget(PICTURE, [MI]) == len(files)
+    assert edge.forget(PICTURE, [MI], [f"m/{PICTURE}/1x1-fit.jpg"]) == len(files)
     assert not any(file.exists() for file in files)
     assert other.exists()
 

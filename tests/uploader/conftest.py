@@ -25,7 +25,7 @@ from uploader.config import Config
 
 ROOT = Path(__file__).parents[2]
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "uploader-tests", "AWS_SECRET_ACCESS_KEY": "uploader-tests-secret"}
-PICTURES, RESULTS = "uploader-pictures", "uploader-results"
+PICTURES, RESULTS, WEBSITE = "uploader-pictures", "uploader-results", "uploader-website"
 
 
 def free_port() -> int:
@@ -45,7 +45,13 @@ def free_port() -> int:
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real S3 server with both buckets."""
     port = free_port()
-    environment = {**os.environ, **CREDENTIALS, "PICTURES_BUCKET": PICTURES, "RESULTS_BUCKET": RESULTS}
+    environment = {
+        **os.environ,
+        **CREDENTIALS,
+        "PICTURES_BUCKET": PICTURES,
+        "RESULTS_BUCKET": RESULTS,
+        "WEBSITE_BUCKET": WEBSITE,
+    }
     data = tmp_path_factory.mktemp("s3")
     with (data / "log").open("wb") as log:
         server = subprocess.Popen(
@@ -78,7 +84,7 @@ def _wait_for_buckets(endpoint: str, server: subprocess.Popen[bytes], log: Path)
         except OSError:
             time.sleep(0.1)
             continue
-        buckets = Buckets(s3_client(endpoint, "us-east-1"), PICTURES, RESULTS)
+        buckets = Buckets(s3_client(endpoint, "us-east-1"), PICTURES, RESULTS, website=WEBSITE)
         try:
             buckets.check()
         except Exception:  # the buckets are made a moment after the first answer
@@ -94,6 +100,8 @@ def config(s3_endpoint: str, tmp_path: Path) -> Config:
     return Config(
         pictures_bucket=PICTURES,
         results_bucket=RESULTS,
+        website_bucket=WEBSITE,
+        edge_server="127.0.0.1:1",
         s3_endpoint=s3_endpoint,
         security_keys=("security-key-of-the-tests-0123456789",),
         api_keys=(AppKeys("shop", "shop-public-0123456789", "shop-private-0123456789"),),
@@ -115,8 +123,8 @@ def client(config: Config) -> Iterator[FlaskClient]:
 
 @pytest.fixture
 def buckets(config: Config) -> Buckets:
-    """Both buckets, to look at and to put things into behind the uploader's back."""
-    return Buckets(s3_client(config.s3_endpoint, config.aws_region), PICTURES, RESULTS)
+    """The buckets, to look at and to put things into behind the uploader's back."""
+    return Buckets(s3_client(config.s3_endpoint, config.aws_region), PICTURES, RESULTS, website=WEBSITE)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
-from signer import tickets, urls
+from signer import tickets, urls, website
 from thumbstack import refusal
 from thumbstack.picture_type import ALL_TYPES
 
@@ -17,7 +17,11 @@ DOCUMENT: dict[str, Any] = json.loads((ROOT / "uploader" / "openapi.json").read_
 METHODS = {"get", "post", "delete"}
 PICTURE = "o/{app}/{folder}/{file}"
 # What nginx answers itself, and what it hands to S3 and to Thumbor.
-NOT_OURS = {"POST /direct", "GET /ping", "GET /healthz", "GET /version", f"GET /{{signature}}/{{options}}/{PICTURE}"}
+NOT_OURS = {
+    *("POST /direct", "GET /ping", "GET /healthz", "GET /version"),
+    f"GET /{{signature}}/{{options}}/{PICTURE}",
+    f"GET /website/m/{PICTURE}/{{name}}",
+}
 
 
 def routes(app: Flask) -> set[str]:
@@ -35,12 +39,15 @@ def test_it_names_every_route_and_no_other(client: FlaskClient) -> None:
     signer = Flask("signer", static_folder=None)
     signer.register_blueprint(urls.routes)
     signer.register_blueprint(tickets.routes)
+    signer.register_blueprint(website.routes)
     ours = routes(client.application) | routes(signer)
     # The address of a link is taken whole, so that whatever is wrong with it is one answer.
     ours = {
         route.replace("/e/{path:rest}", f"/e/{{expires}}/{{key_id}}/{{signature}}/{{options}}/{PICTURE}")
         for route in ours
     }
+    # What the uploader does for the signer, once nginx has asked that one.
+    ours = {route.replace("/_variant/", "/") for route in ours}
     ours = {route.replace("{path:rest}", f"{{options}}/u/{PICTURE}") for route in ours}
 
     documented = {

@@ -153,13 +153,18 @@ def test_a_delete_takes_originals_results_and_edge_entries(
     key = stored(client, coffee, "bob.jpg")["key"]
     result(buckets, f"{key}/fit-in/400x400/filters:quality(90).jpg")
     result(buckets, f"{key}/200x200.avif")
+    buckets.put_variant(f"m/{key}/1x1-fit.jpg", b"thumb", "image/jpeg")
 
     answer = client.delete("/?name=bob")
 
     assert answer.status_code == 200
-    assert answer.json == {"status": "bob.jpg deleted", "originals": 1, "results": 2, "edge": 0, "keys": [key]}
+    assert answer.json == {
+        **{"status": "bob.jpg deleted", "originals": 1, "results": 2, "website": 1, "edge": 0},
+        "keys": [key],
+    }
     assert list(buckets.originals("o/demo/")) == []
     assert list(buckets.result_keys("o/demo/")) == []
+    assert list(buckets.variant_keys("o/demo/")) == []
     assert (config.tombstones / key).is_file()
 
 
@@ -211,6 +216,21 @@ def test_a_broken_off_delete_is_finished_by_the_next(client: FlaskClient, bucket
     assert list(buckets.result_keys("o/demo/")) == []
 
 
+def test_a_variant_that_outlived_its_original_goes_with_the_next_delete(
+    client: FlaskClient, buckets: Buckets, config: Config, coffee: bytes
+) -> None:
+    key = stored(client, coffee, "bob.jpg")["key"]
+    buckets.put_variant(f"m/{key}/1x1-fit.jpg", b"thumb", "image/jpeg")
+    buckets.client.delete_object(Bucket=buckets.pictures, Key=key)
+
+    answer = client.delete("/?name=bob")
+
+    assert answer.json is not None
+    assert (answer.json["originals"], answer.json["website"], answer.json["keys"]) == (0, 1, [key])
+    assert list(buckets.variant_keys("o/demo/")) == []
+    assert (config.tombstones / key).is_file()
+
+
 def test_the_keeper_can_bring_an_original_back_and_the_public_cannot(
     client: FlaskClient, buckets: Buckets, config: Config, coffee: bytes
 ) -> None:
@@ -230,6 +250,7 @@ def test_the_keeper_can_bring_an_original_back_and_the_public_cannot(
 def test_a_dry_run_only_counts(client: FlaskClient, buckets: Buckets, config: Config, coffee: bytes) -> None:
     key = stored(client, coffee, "bob.jpg")["key"]
     result(buckets, f"{key}/200x200.jpg")
+    buckets.put_variant(f"m/{key}/1x1-fit.jpg", b"thumb", "image/jpeg")
 
     answers = [
         client.delete(path + "dry_run=1") for path in ("/?name=bob&", "/delete-all-pictures?", f"/pictures/{key}?")
@@ -237,9 +258,11 @@ def test_a_dry_run_only_counts(client: FlaskClient, buckets: Buckets, config: Co
 
     for answer in answers:
         assert answer.json is not None
-        assert (answer.json["originals"], answer.json["results"], answer.json["keys"]) == (1, 1, [key])
+        counts = [answer.json[name] for name in ("originals", "results", "website", "keys")]
+        assert counts == [1, 1, 1, [key]]
         assert answer.json["status"].startswith("Nothing deleted")
     assert buckets.read(key) == coffee
+    assert buckets.has_variant(f"m/{key}/1x1-fit.jpg")
     assert not (config.tombstones / key).exists()
 
 

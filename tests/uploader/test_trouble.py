@@ -92,6 +92,7 @@ def test_a_storage_in_trouble_is_told_in_seconds_and_names_nothing(
         client.get("/pictures"),
         client.delete("/?name=a"),
         client.post("/publish", data={"filename": "1763600000_0123456789abcdef.jpg"}),
+        client.get(f"/_variant/m/o/demo/a/1_a.jpg/10x10-fit-80-upscale-{'0' * 32}.jpg"),
     ]
 
     for told in answers:
