@@ -101,7 +101,7 @@ COPY s3 s3
 EXPOSE 8333
 # After an unclean stop the volumes are checked before it answers, which takes as long as there are pictures.
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=300s CMD ["healthy", "8333", "/healthz"]
-CMD ["python", "s3/serve.py", "--data", "/data", "--ip", "0.0.0.0", "--port", "8333"]
+CMD ["python", "s3/serve.py", "--data", "/data", "--ip", "0.0.0.0", "--port", "8333", "--metrics-port", "9327"]
 
 FROM base AS nginx
 ARG DEBIAN_FRONTEND=noninteractive

@@ -93,6 +93,8 @@ class Room:
     stop_within: int
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     stop_signal: str = "TERM"
+    # Where it tells Prometheus; 0: on its own port.
+    metrics_port: int = 0
 
 
 def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]:
@@ -100,7 +102,9 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
     data = settings.data.resolve()
     # The service's own port is free until nginx starts.
     room_ports = [port for port in ROOM_PORTS if port != settings.port]
-    routes, uploader, signer, s3, *thumbors = free_ports(4 + settings.thumbor_processes, room_ports)
+    routes, uploader, signer, s3, s3_metrics, nginx_metrics, *thumbors = free_ports(
+        6 + settings.thumbor_processes, room_ports
+    )
     credentials = {name: keys[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     rights = {
         **credentials,
@@ -115,9 +119,10 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
     embedded_s3 = Room(
         "s3",
         s3,
-        f"{sys.executable} s3/serve.py --data {data}/s3 --ip {LOOPBACK} --port {s3}",
+        f"{sys.executable} s3/serve.py --data {data}/s3 --ip {LOOPBACK} --port {s3} --metrics-port {s3_metrics}",
         stop_within=25,
         environment={**buckets, "GOMEMLIMIT": settings.gomemlimit, "CORS_ORIGINS": settings.cors_origins},
+        metrics_port=s3_metrics,
     )
     everyone = {"SECURITY_KEYS": keys["SECURITY_KEYS"], "GIT_COMMIT": commit}
     apps = {
@@ -201,6 +206,7 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
             stop_within=80,
             # Ends what is under way; TERM would cut it off.
             stop_signal="QUIT",
+            metrics_port=nginx_metrics,
         ),
     ]
 
@@ -214,6 +220,17 @@ def access_log(data: Path) -> Path:
     return data / "logs" / "nginx-access.log"
 
 
+def targets(rooms: Iterable[Room]) -> list[dict[str, object]]:
+    """Where Prometheus finds the rooms' numbers, as its `file_sd_configs` reads it."""
+    return [
+        {
+            "targets": [f"{LOOPBACK}:{room.metrics_port or room.port}"],
+            "labels": {"job": room.name.partition("-")[0]},
+        }
+        for room in rooms
+    ]
+
+
 def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> Mapping[str, str]:
     """What nginx's templates ask for."""
     data = settings.data.resolve()
@@ -222,6 +239,7 @@ def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> M
     return {
         "EDGE_LISTEN": settings.edge,
         "ROUTES_LISTEN": server["nginx"],
+        "METRICS_LISTEN": next(f"{LOOPBACK}:{room.metrics_port}" for room in rooms if room.name == "nginx"),
         "UPLOADER_SERVER": server["uploader"],
         "SIGNER_SERVER": server["signer"],
         # By default a process that failed once is left alone for 10 s, and with both left alone every miss is a 502.

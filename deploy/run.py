@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import http.client
+import itertools
 import json
 import os
 import re
@@ -27,7 +28,7 @@ from pydantic import ValidationError
 
 from deploy import nginx
 from deploy.keys import keys, write_private
-from deploy.rooms import ROOT, Room, Settings, access_log, nginx_variables, plan, supervisord
+from deploy.rooms import ROOT, Room, Settings, access_log, nginx_variables, plan, supervisord, targets
 from s3.serve import LOOPBACK, die_with_parent
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -35,6 +36,7 @@ _KILL_AFTER_SECONDS = 30
 # Gunicorn wraps what a room says in a page of its own.
 _LOG_BYTES = 50_000_000
 _LAST_LINES = 40
+_COUNT_EVERY_SECONDS = 5
 # An hour of a thousand hits a second is 1 GB: this much is kept, twice.
 _LOG_BYTES = 50_000_000
 
@@ -139,6 +141,8 @@ def _serve(settings: Settings) -> None:
         raise StartError(str(error)) from None
     (data / "run" / "nginx" / "conf").mkdir(parents=True, exist_ok=True)
     nginx.render(data / "run" / "nginx" / "conf", nginx_variables(settings, rooms, commit))
+    count_answers(data / "run" / "nginx", "new")
+    (data / "run" / "targets.json").write_text(json.dumps(targets(rooms), indent=2))
     write_private(data / "run" / "supervisord.conf", configuration)
     log = data / "logs" / "supervisord.log"
     if log.exists():
@@ -146,11 +150,22 @@ def _serve(settings: Settings) -> None:
     with _supervised(data / "run" / "supervisord.conf") as supervisor:
         _wait_until_ready(settings, rooms, supervisor)
         _greet(settings)
-        while supervisor.poll() is None:
+        for second in itertools.count():
+            if supervisor.poll() is not None:
+                break
             _give_up_where(data, r"gave up: (\S+) entered FATAL state")
             rotate(access_log(data), data / "run" / "nginx" / "nginx.pid")
+            if second % _COUNT_EVERY_SECONDS == 0:
+                count_answers(data / "run" / "nginx")
             time.sleep(1)
         raise StartError(f"supervisord ended by itself with code {supervisor.returncode}; stopping the rest.")
+
+
+def count_answers(folder: Path, *arguments: str) -> None:
+    """Have the edge's answers counted, as nginx's image does (nginx/count_answers.sh)."""
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "RUN_DIR": str(folder)}
+    command: list[str | Path] = [nginx.ROOM / "count_answers.sh", *arguments]
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def rotate(log: Path, nginx_pid: Path) -> None:

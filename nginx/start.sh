@@ -29,4 +29,6 @@ for template in templates/*.template; do
 done
 
 ./follow_names.sh $$
+./count_answers.sh new
+{ while sleep 5 && kill -0 $$; do ./count_answers.sh; done; } > /dev/null 2>&1 &
 exec nginx -c "$conf/nginx.conf" -g 'daemon off;'

@@ -63,7 +63,14 @@ def die_with_parent() -> None:
 class Server:
     """One `weed mini` on a data folder that nobody else uses. Everything of it listens on loopback."""
 
-    def __init__(self, data: Path, port: int, environment: Mapping[str, str], lock: IO[str]) -> None:
+    def __init__(
+        self,
+        data: Path,
+        port: int,
+        environment: Mapping[str, str],
+        lock: IO[str],
+        metrics: tuple[str, int] | None = None,
+    ) -> None:
         self._data = data
         self.port = port
         self._master, filer, volume, admin = inner = free_ports(4, _INNER_PORTS)
@@ -85,6 +92,8 @@ class Server:
             *("-master.resumeState=false", f"-master.dir={data / 'master'}"),
             # There is no second server that must hear of the stop first.
             "-volume.preStopSeconds=0",
+            # They hold no key and no picture's name, so others than this machine may read them.
+            *((f"-metricsIp={metrics[0]}", f"-metricsPort={metrics[1]}") if metrics else ()),
         )
 
     def _weed(self, *arguments: str) -> list[str]:
@@ -302,6 +311,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that keeps everything")
     parser.add_argument("--ip", default=LOOPBACK, help="address of the S3 port; all other ports stay on loopback")
     parser.add_argument("--port", type=int, default=8333, help="S3 port, below 22768")
+    parser.add_argument("--metrics-port", type=int, help="where, on the same address, Prometheus reads; none: nowhere")
     options = parser.parse_args()
     # Without credentials SeaweedFS would let anybody in.
     key, secret, pictures, results = _required(
@@ -324,7 +334,8 @@ def main() -> None:
     with ExitStack() as stack:
         lock = stack.enter_context(_lock(data))
         port = free_ports(1, ROOM_PORTS)[0] if relayed else options.port
-        server = Server(data, port, environment, lock)
+        metrics = (options.ip, options.metrics_port) if options.metrics_port else None
+        server = Server(data, port, environment, lock, metrics)
         process = stack.enter_context(server.running())
         s3 = client(port)
         server.wait_until_it_answers(process)

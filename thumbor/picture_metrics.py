@@ -7,6 +7,7 @@ Thumbor makes a Metrics for each request and tells it what happens in words that
 import time
 
 import renewal
+from prometheus_client import Counter, Gauge, Histogram
 from thumbor.context import Context
 from thumbor.handlers import BaseHandler, ContextHandler
 from thumbor.metrics import BaseMetrics
@@ -14,6 +15,16 @@ from tornado.web import RequestHandler
 
 from thumbstack import metrics
 from thumbstack.json_log import request_id
+
+RENDER_SECONDS = Histogram(
+    "thumbstack_render_seconds",
+    "From request to answer, of pictures that had to be made",
+    ["format"],
+    buckets=metrics.SECONDS,
+)
+RESULT_HITS = Counter("thumbstack_result_hits", "Pictures that were found in the results bucket")
+RENDERS = Gauge("thumbstack_renders_in_flight", "Renders under way or waiting")
+CAPACITY = Gauge("thumbstack_render_capacity", "Renders that go on at the same time")
 
 
 class Metrics(BaseMetrics):  # type: ignore[misc]
@@ -28,14 +39,15 @@ class Metrics(BaseMetrics):  # type: ignore[misc]
         request_id.set(handler.request.headers.get("X-Request-ID"))
         self._handler = handler
         self._began = time.perf_counter()
+        metrics.IN_FLIGHT.inc()
 
     def incr(self, metricname: str, value: float = 1) -> None:
         """Count."""
         if metricname == "result_storage.hit":
-            metrics.RESULT_HITS.inc()
+            RESULT_HITS.inc()
         elif metricname == "result_storage.miss":
             self._renders = True
-            metrics.RENDERS.inc()
+            RENDERS.inc()
         elif metricname.startswith("response.status."):
             self._end(int(metricname.rpartition(".")[2]))
 
@@ -43,11 +55,12 @@ class Metrics(BaseMetrics):  # type: ignore[misc]
         """Take note of milliseconds."""
         kind = metricname.removeprefix("response.time.")
         if self._renders and kind != metricname and not kind.isdecimal():
-            metrics.RENDER_SECONDS.labels(kind).observe(value / 1000)
+            RENDER_SECONDS.labels(kind).observe(value / 1000)
 
     def _end(self, status: int) -> None:
+        metrics.IN_FLIGHT.dec()
         if self._renders:
-            metrics.RENDERS.dec()
+            RENDERS.dec()
         method = self._handler.request.method or ""
         metrics.answered("picture", method, status, time.perf_counter() - self._began)
         renewal.look()
@@ -63,5 +76,5 @@ class _Told(BaseHandler):  # type: ignore[misc]
 
 def get_handlers(context: Context) -> list[tuple[str, type[RequestHandler]]]:
     """What Thumbor asks a handler list for."""
-    metrics.CAPACITY.set(context.config.ENGINE_THREADPOOL_SIZE)
+    CAPACITY.set(context.config.ENGINE_THREADPOOL_SIZE)
     return [("/metrics", _Told)]

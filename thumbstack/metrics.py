@@ -17,30 +17,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 # Whoever calls may write any word there; a label's values must be few.
 _METHODS = frozenset(("GET", "HEAD", "POST", "DELETE", "OPTIONS"))
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 REQUESTS = Counter("thumbstack_requests", "Requests that were answered", ["route", "method", "status"])
-REQUEST_SECONDS = Histogram("thumbstack_request_seconds", "From request to answer", ["route"], buckets=_SECONDS)
+REQUEST_SECONDS = Histogram("thumbstack_request_seconds", "From request to answer", ["route"], buckets=SECONDS)
 IN_FLIGHT = Gauge("thumbstack_requests_in_flight", "Requests under way", multiprocess_mode="livesum")
 REFUSALS = Counter("thumbstack_refusals", "Requests, or files of one, that were refused, by code", ["code"])
 
-UPLOADS = Counter("thumbstack_uploads", "Pictures that were taken in", ["type"])
-UPLOAD_BYTES = Counter("thumbstack_upload_bytes", "Bytes of the pictures that were taken in")
-DUPLICATES = Counter("thumbstack_upload_duplicates", "Pictures that were there already, under the same name")
-UPLOAD_SECONDS = Histogram("thumbstack_upload_seconds", "From a file in hand to its place in S3", buckets=_SECONDS)
-WAITING = Gauge("thumbstack_decodes_waiting", "Files that wait for their turn", multiprocess_mode="livesum")
-
-RENDER_SECONDS = Histogram(
-    "thumbstack_render_seconds", "From request to answer, of pictures that had to be made", ["format"], buckets=_SECONDS
-)
-RESULT_HITS = Counter("thumbstack_result_hits", "Pictures that were found in the results bucket")
-RENDERS = Gauge("thumbstack_renders_in_flight", "Renders under way or waiting", multiprocess_mode="livesum")
-CAPACITY = Gauge("thumbstack_render_capacity", "Renders that go on at the same time", multiprocess_mode="livesum")
-
-S3_SECONDS = Histogram("thumbstack_s3_seconds", "S3's calls, tries again included", ["operation"], buckets=_SECONDS)
+S3_SECONDS = Histogram("thumbstack_s3_seconds", "S3's calls, tries again included", ["operation"], buckets=SECONDS)
 S3_ERRORS = Counter("thumbstack_s3_errors", "S3's calls that failed; a 404 is an answer", ["operation", "error"])
 
 

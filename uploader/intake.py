@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from thumbstack import metrics
 from thumbstack.apps import Rules
 from thumbstack.buckets import Buckets, Stored
 from thumbstack.inspection import Facts, Limits, inspect
@@ -20,6 +19,7 @@ from thumbstack.picture_key import PictureKey, folder_for, folder_prefix, new_fi
 from thumbstack.picture_type import JPEG, split_name
 from thumbstack.refusal import DigestMismatch, Missing
 from thumbstack.upright import upright
+from uploader import metrics
 from uploader.scanner import Scanner
 
 

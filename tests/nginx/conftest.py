@@ -35,6 +35,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {
         "EDGE_LISTEN": f"127.0.0.1:{_free_port()}",
         "ROUTES_LISTEN": f"127.0.0.1:{_free_port()}",
+        "METRICS_LISTEN": f"127.0.0.1:{_free_port()}",
         "UPLOADER_SERVER": "127.0.0.1:1",
         "SIGNER_SERVER": "127.0.0.1:1",
         "THUMBOR_UPSTREAM": "server 127.0.0.1:1;",
