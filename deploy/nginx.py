@@ -24,7 +24,7 @@ def render(destination: Path, variables: Mapping[str, str]) -> None:
     nginx/README.md says what each name means. Nothing is written when one is missing. The directories that the
     variables name are not made here.
     """
-    values = {"RUN_AS": _run_as(), **variables}
+    values = {"RUN_AS": _run_as(), **variables, **_derived(variables)}
     templates = {path: path.read_text() for path in sorted((ROOM / "templates").glob("*.template"))}
     missing = {name for text in templates.values() for name in _NAME.findall(text)} - values.keys()
     if missing:
@@ -56,6 +56,19 @@ def version(binary: Path) -> tuple[int, ...]:
     said = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stderr
     match = re.search(r"nginx/(\d+(?:\.\d+)*)", said)
     return tuple(map(int, match[1].split("."))) if match else ()
+
+
+def _derived(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """What start.sh makes of the same variables: directives of a list, and AWS's own S3 where no other is named."""
+    derived = {}
+    if "TRUSTED_PROXIES" in variables:
+        proxies = re.split(r"[,\s]+", variables["TRUSTED_PROXIES"].strip(", "))
+        # The uploader asks for the renders of /m/ and says for whom.
+        proxies.append(variables["UPLOADER_SERVER"].rpartition(":")[0])
+        derived["REAL_IP_FROM"] = " ".join(f"set_real_ip_from {proxy};" for proxy in proxies if proxy)
+    if variables.get("S3_ENDPOINT") == "":
+        derived["S3_ENDPOINT"] = f"https://s3.{variables['AWS_REGION']}.amazonaws.com"
+    return derived
 
 
 def _run_as() -> str:

@@ -1,6 +1,7 @@
 """The rooms as processes of one machine: what is started, with which variables, and how supervisord is told."""
 
 import re
+import ssl
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,10 @@ class Settings(BaseSettings):
         pattern=r"^(https?://[A-Za-z0-9.:_-]+)?$",
         description="an S3 that runs already, as http://host:port; the keys are those of DATA/secrets.env",
     )
+    aws_region: str = Field(default="us-east-1", pattern=r"^[a-z0-9-]+$", description="the region of that S3")
+    aws_ca_bundle: str = Field(
+        default="", description="the file of certificates that it is believed by; empty: the system's"
+    )
     presets_file: str = Field(default="", description="other presets than the shipped ones")
     app_rules: str = Field(
         default="", description='{"<app>": {"types": ["jpg"], "keep_location": true, "upright": true, "hold": true}}'
@@ -52,7 +57,9 @@ class Settings(BaseSettings):
     )
     cors_origins: str = Field(default="", description="origins whose pages may use the API, parted by spaces; *: all")
     allowed_options: str = Field(default="", description="option strings, parted by spaces, that /t/ serves as well")
-    cache_control: str = Field(default="", description="what S3 itself says of a stored picture; empty: a year")
+    cache_control: str = Field(
+        default="", pattern=r"^[A-Za-z0-9 ,=_-]*$", description="how long originals may be kept; empty: a year"
+    )
     decodes_at_once: int = Field(default=1, ge=1, description="pictures that each uploader process decodes at a time")
     s3_patience_seconds: int = Field(default=10, ge=1, description="the longest silence of S3 that is waited for")
     max_upload_bytes: int = Field(default=32 * 1024 * 1024, ge=1, description="the largest picture")
@@ -65,6 +72,23 @@ class Settings(BaseSettings):
     ticket_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600, description="how long an upload ticket lives")
     upload_url: str = Field(default="", description="where browsers post tickets to; empty: to /direct here")
     edge_cache_size: str = Field(default="2g", pattern=r"^\d+[kmg]$", description="how much nginx keeps on disk")
+    edge_cache_min_free: str = Field(
+        default="256m", pattern=r"^\d+[kmg]$", description="how much of that disk stays free, by keeping less"
+    )
+    edge_cache_index: str = Field(
+        default="32m", pattern=r"^\d+[kmg]$", description="memory of what is kept: 8 000 pictures a megabyte"
+    )
+    misses_per_second: int = Field(default=50, ge=1, description="new pictures that one client may ask for, for long")
+    misses_at_once: int = Field(default=100, ge=1, description="... and at once, before it has to wait")
+    misses_burst: int = Field(
+        default=200, ge=1, le=65535, description="... and waiting, before it is told to come again"
+    )
+    renders_at_once: int = Field(default=400, ge=1, le=65535, description="new pictures under way, of all clients")
+    trusted_proxies: str = Field(
+        default="",
+        pattern=r"^[0-9A-Fa-f.:/, ]*$",
+        description="load balancers, as addresses or networks, whose X-Forwarded-For is believed",
+    )
     gomemlimit: str = Field(
         default="512MiB", pattern=r"^\d+([KMGT]i?)?B?$", description="the memory SeaweedFS tries to stay in"
     )
@@ -108,7 +132,9 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
     credentials = {name: keys[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     rights = {
         **credentials,
-        "AWS_REGION": "us-east-1",
+        # The embedded S3 has one region, whatever the shell has for others.
+        "AWS_REGION": settings.aws_region if settings.s3_endpoint else "us-east-1",
+        **({"AWS_CA_BUNDLE": settings.aws_ca_bundle} if settings.aws_ca_bundle else {}),
         # Nobody's own AWS configuration has a say here.
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
@@ -246,20 +272,49 @@ def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> M
         "THUMBOR_UPSTREAM": " ".join(f"server {address} max_fails=0;" for address in thumbors),
         "S3_ENDPOINT": settings.s3_endpoint or f"http://{server['s3']}",
         "WEBSITE_BUCKET": settings.website_bucket,
-        # Never asked: every server above is an address.
-        "RESOLVER": LOOPBACK,
+        # Asked for the name of another S3 and nothing else: every server above is an address.
+        "RESOLVER": _name_server() if settings.s3_endpoint else LOOPBACK,
+        "CA_BUNDLE": settings.aws_ca_bundle or _certificates(),
+        "TRUSTED_PROXIES": settings.trusted_proxies,
+        "MISSES_PER_SECOND": str(settings.misses_per_second),
+        "MISSES_AT_ONCE": str(settings.misses_at_once),
+        "MISSES_BURST": str(settings.misses_burst),
+        "RENDERS_AT_ONCE": str(settings.renders_at_once),
         "EDGE_CACHE": f"{data}/cache",
         "EDGE_CACHE_SIZE": settings.edge_cache_size,
+        "EDGE_CACHE_MIN_FREE": settings.edge_cache_min_free,
+        "EDGE_CACHE_INDEX": settings.edge_cache_index,
         "TOMBSTONES": f"{data}/tombstones",
         "MAX_REQUEST_BYTES": str(settings.max_request_bytes),
         "MAX_DIRECT_BYTES": str(settings.max_upload_bytes + nginx.FORM_BYTES),
         "PICTURES_BUCKET": PICTURES_BUCKET,
         "RUN_DIR": f"{data}/run/nginx",
         "CORS_ORIGINS": settings.cors_origins,
+        "CACHE_CONTROL": settings.cache_control or "public, max-age=31536000, immutable",
         # Not through supervisord: reading the pipe costs as much as answering from the cache. run.py rotates it.
         "ACCESS_LOG": f"{access_log(data)} json buffer=64k flush=1s",
         "GIT_COMMIT": commit,
     }
+
+
+def _name_server() -> str:
+    """Who this machine asks for addresses, as nginx writes it."""
+    resolv = Path("/etc/resolv.conf")
+    found = re.search(
+        r"^nameserver\s+([0-9A-Fa-f.:]+)\s*$", resolv.read_text() if resolv.exists() else "", re.MULTILINE
+    )
+    if found is None:
+        return LOOPBACK
+    return f"[{found[1]}]" if ":" in found[1] else found[1]
+
+
+def _certificates() -> str:
+    """The certificates that this machine believes in; where OpenSSL has none in one file, those that requests has."""
+    if found := ssl.get_default_verify_paths().cafile:
+        return found
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+    return str(DEFAULT_CA_BUNDLE_PATH)
 
 
 def supervisord(rooms: Iterable[Room], data: Path) -> str:

@@ -10,6 +10,18 @@ export RUN_AS=""
 # A file and the form around it, as deploy/nginx.py has it.
 export MAX_DIRECT_BYTES=$((${MAX_UPLOAD_BYTES:?is the largest file} + 65536))
 
+# Directives of a list: who may say in X-Forwarded-For who the client is. The uploader asks for the renders of /m/.
+REAL_IP_FROM=""
+for proxy in $(echo "${TRUSTED_PROXIES:-}" | tr , ' ') "${UPLOADER_SERVER%:*}"; do
+    REAL_IP_FROM="${REAL_IP_FROM:+$REAL_IP_FROM }set_real_ip_from $proxy;"
+done
+export REAL_IP_FROM
+# Empty: AWS's own.
+: "${S3_ENDPOINT?names the S3 server; empty: that of AWS_REGION}"
+export S3_ENDPOINT="${S3_ENDPOINT:-https://s3.${AWS_REGION:-us-east-1}.amazonaws.com}"
+# Debian's.
+export CA_BUNDLE="${CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}"
+
 # shellcheck disable=SC2016 # the names as written, not their values
 used=$(grep -oh '\${[A-Z0-9_]*}' templates/*.template | sort -u)
 for name in $(envsubst -v "$used"); do
@@ -18,6 +30,11 @@ for name in $(envsubst -v "$used"); do
         exit 1
     fi
 done
+
+# It stands between quotes in the configuration.
+case "$CACHE_CONTROL" in
+    *[!A-Za-z0-9\ ,=_-]*) echo "start.sh: CACHE_CONTROL holds a character that no Cache-Control has" >&2; exit 1 ;;
+esac
 
 conf="$RUN_DIR/conf"
 rm -rf "$conf"

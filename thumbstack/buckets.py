@@ -41,8 +41,9 @@ def s3_client(endpoint: str | None, region: str, *, patience_seconds: int = 10, 
             retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=64,
             signature_version="s3v4",
-            # The one form that a server on a laptop, AWS and the proxy in front of both understand.
-            s3={"addressing_style": "path"},
+            # The one form that a server on a laptop, AWS and the proxy in front of both understand; and for us-east-1 a
+            # name as all other regions have it, because nginx asks there with the address that is signed here.
+            s3={"addressing_style": "path", "us_east_1_regional_endpoint": "regional"},
         ),
     )
 

@@ -31,8 +31,8 @@ class Config(Settings):
     # The edge, seen from here: what the website gets is rendered through it, once, whoever asks.
     edge_server: str | None = None
 
-    # What S3 itself says of a published picture; the edge says what nginx/snippets/maps.conf has.
-    cache_control: str = "public, max-age=31536000, immutable"
+    # What S3 itself says of a published picture; the edge says the same.
+    cache_control: str = Field(default="public, max-age=31536000, immutable", pattern=r"^[A-Za-z0-9 ,=_-]+$")
     # Presets that are rendered right after an upload.
     warm_presets: Annotated[tuple[str, ...], NoDecode] = ()
     # clamd://host:3310, clamd:///socket, http(s)://..., or the path of a program; scanner.py

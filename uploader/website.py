@@ -66,7 +66,12 @@ def _made(here: Room, asked: ResizePath) -> Response | None:
 
 def _render(here: Room, path: str, accept: str) -> requests.Response:
     """A signed URL's answer by the edge: it lets one of many through, and it knows what was deleted."""
-    headers = {"Accept": accept, "X-Request-ID": request.headers.get("X-Request-ID", "")}
+    headers = {
+        "Accept": accept,
+        "X-Request-ID": request.headers.get("X-Request-ID", ""),
+        # The render counts for him.
+        "X-Forwarded-For": request.headers.get("X-Real-IP", ""),
+    }
     try:
         return requests.get(f"http://{here.edge_server}{path}", headers=headers, timeout=_PATIENCE_SECONDS)
     except requests.RequestException as error:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -44,8 +45,9 @@ class Answer:
 class Room:
     """A stub: answers what the test wants, by default its name, and remembers what it was asked."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tls: ssl.SSLContext | None = None) -> None:
         self.name = name
+        self._tls = tls
         self.seen: list[Seen] = []
         self.answer: Callable[[Seen], Answer | None] = self.own_name
         self.address = "127.0.0.1:0"
@@ -70,6 +72,8 @@ class Room:
             return
         host, port = self.address.split(":")
         self._server = _Server((host, int(port)), self)
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self.address = f"{host}:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
@@ -130,6 +134,8 @@ class _Server(ThreadingHTTPServer):
                 self.connection.setblocking(False)
                 try:
                     return bytes(self.rfile.peek())  # type: ignore[attr-defined]
+                except ssl.SSLWantReadError:
+                    return b""
                 finally:
                     self.connection.setblocking(True)
 
@@ -158,6 +164,7 @@ class House:
     signer: Room
     thumbors: list[Room]
     s3: Room
+    pid: int
 
     @property
     def rooms(self) -> list[Room]:

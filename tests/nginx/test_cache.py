@@ -88,6 +88,50 @@ def test_a_part_that_an_original_has_not(house: House, picture: str, warm: bool)
 
     assert (answer.status, answer.json["code"]) == (416, "range_not_satisfiable")
     assert answer.headers["Content-Range"] == "bytes */8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert len(house.seen) == 1
+
+
+@KINDS
+@pytest.mark.parametrize(("condition", "status"), [('"etag-of-room"', 206), ('"other"', 200)])
+def test_a_part_of_what_it_was_and_else_all_of_it(
+    house: House, picture: str, address: str, condition: str, status: int
+) -> None:
+    path = address.format(picture)
+    whole = house.ask(path).body
+
+    answer = house.ask(path, headers={"Range": "bytes=1-3", "If-Range": condition})
+
+    assert (answer.status, answer.body) == (status, whole[1:4] if status == 206 else whole)
+    assert answer.headers["X-Cache"] == "HIT"
+    assert answer.headers["Vary"] == house.ask(path).headers["Vary"]
+    assert len(house.seen) == 1
+
+
+def test_a_part_of_one_format_is_of_that_format(house: House, picture: str) -> None:
+    house.render_with(lambda seen: Answer(200, {}, seen.headers["Accept"].encode()))
+
+    for accept in ("image/webp", "image/avif"):
+        part = house.ask(f"/sig/{picture}", headers={"Accept": accept, "Range": "bytes=6-9"})
+        assert (part.status, part.body) == (206, accept[6:].encode())
+        assert house.ask(f"/sig/{picture}", headers={"Accept": accept}).headers["X-Cache"] == "HIT"
+    assert house.ask(f"/t/MI/u/{picture}?v=1", headers={"Range": "bytes=0-1"}).status == 206
+    assert house.ask(f"/t/MI/u/{picture}?v=1").headers["X-Cache"] == "HIT"
+
+
+def test_a_part_of_a_deleted_picture_is_gone(house: House, picture: str) -> None:
+    house.ask(f"/{picture}")
+    house.bury(picture)
+
+    assert house.ask(f"/{picture}", headers={"Range": "bytes=0-1"}).status == 410
+
+
+def test_the_way_to_parts_is_no_address(house: House, picture: str) -> None:
+    for path in (f"/_part/{picture}", f"/_part/_part/sig/{picture}", f"//_part/{picture}", f"/%5Fpart/{picture}"):
+        assert house.ask(path).status == 404
+        assert house.ask(path, headers={"Range": "bytes=0-1"}).status == 404
+    assert house.seen == []
 
 
 @pytest.mark.parametrize(
@@ -162,6 +206,27 @@ def test_what_is_not_there_is_remembered_for_seconds(house: House, picture: str,
     # When it ends and when it was made both stand in the file's head: five seconds, not the picture's month.
     ends, made = struct.unpack_from("q24xq", house.entry(f"|/{picture}|").read_bytes(), 8)
     assert 0 < ends - made <= 6
+
+
+@pytest.mark.parametrize("status", [415, 422])
+def test_a_broken_original_is_remembered_for_a_minute(house: House, picture: str, status: int) -> None:
+    house.render_with(lambda seen: Answer(status))
+
+    first, second = (house.ask(f"/sig/{picture}") for _ in range(2))
+
+    assert (first.status, second.status, second.headers["X-Cache"]) == (status, status, "HIT")
+    assert second.headers["Cache-Control"] == "public, max-age=60"
+    assert second.json["code"]
+    assert len(house.rendered) == 1
+    ends, made = struct.unpack_from("q24xq", house.entry(f"|/sig/{picture}|").read_bytes(), 8)
+    assert 0 < ends - made <= 61
+
+
+def test_a_strangers_large_body_is_not_lent_to_everybody(house: House, picture: str) -> None:
+    answer = house.ask(f"/{picture}", body=b"x" * 1_100_000)
+
+    assert (answer.status, answer.headers["Cache-Control"]) == (413, "no-store")
+    assert house.ask(f"/{picture}").status == 200
 
 
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 429, 500, 502, 503, 504])

@@ -4,10 +4,12 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from deploy import nginx
+from thumbstack.buckets import s3_client
 
 
 def tree(directory: Path) -> dict[str, str]:
@@ -36,6 +38,22 @@ def test_rendering_again_leaves_nothing_of_before(tmp_path: Path, variables: dic
     nginx.render(tmp_path, variables)
 
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
+def test_without_an_endpoint_it_is_awss_own_where_the_uploader_signs(
+    tmp_path: Path, variables: dict[str, str], region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "a")
+    signed_for = urlsplit(
+        s3_client(None, region).generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "o/a/b/c"})
+    )
+
+    nginx.render(tmp_path, variables | {"S3_ENDPOINT": "", "AWS_REGION": region})
+
+    facts = (tmp_path / "templates" / "facts.conf").read_text()
+    assert f'"{signed_for.scheme}://{signed_for.netloc}"' in facts
 
 
 def test_a_missing_variable_is_named(tmp_path: Path, variables: dict[str, str]) -> None:
@@ -72,8 +90,10 @@ def start(tmp_path: Path, variables: dict[str, str]) -> subprocess.CompletedProc
     )
 
 
-def test_the_image_renders_the_same(tmp_path: Path, variables: dict[str, str]) -> None:
-    variables = variables | {"RUN_DIR": str(tmp_path / "run")}
+@pytest.mark.parametrize("proxies", ["", "10.0.0.0/16", "10.0.0.1, 2001:db8::/32 192.0.2.0/24"])
+@pytest.mark.parametrize("endpoint", ["http://s3:8333", ""])
+def test_the_image_renders_the_same(tmp_path: Path, variables: dict[str, str], proxies: str, endpoint: str) -> None:
+    variables = variables | {"RUN_DIR": str(tmp_path / "run"), "TRUSTED_PROXIES": proxies, "S3_ENDPOINT": endpoint}
     nginx.render(tmp_path / "python", variables | {"RUN_AS": ""})
 
     started = start(tmp_path, variables)
@@ -92,6 +112,14 @@ def test_the_image_names_a_missing_variable(tmp_path: Path, variables: dict[str,
 
     assert started.returncode != 0
     assert name in started.stderr
+
+
+@pytest.mark.parametrize("text", ['a"; b', "a$b", "a;b", "a\nb"])
+def test_the_image_refuses_what_is_no_cache_control(tmp_path: Path, variables: dict[str, str], text: str) -> None:
+    started = start(tmp_path, variables | {"RUN_DIR": str(tmp_path / "run"), "CACHE_CONTROL": text})
+
+    assert started.returncode != 0
+    assert "CACHE_CONTROL" in started.stderr
 
 
 def test_an_nginx_is_found(binary: Path) -> None:

@@ -1,8 +1,16 @@
 """X-Accel-Redirect to S3: a room decides, nginx moves the bytes, and nothing of S3 shows."""
 
+import socket
+import ssl
+import subprocess
+import threading
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
-from tests.nginx.house import Answer, House, Seen
+from tests.nginx.conftest import furnished
+from tests.nginx.house import Answer, House, Room, Seen
 
 QUERY = "X-Amz-Credential=a%2Fb%2Fs3&X-Amz-Signature=0a1b&response-content-type=image%2Fpng"
 TARGET = "/_s3/thumbstack-pictures/o/demo/cat/1.jpg"
@@ -142,3 +150,72 @@ def test_only_the_address_of_an_object_is_asked_for(house: House, key: str) -> N
     house.ask("/?name=bob")
 
     assert all(seen.path.startswith("/_s3/") or seen.path.startswith("/x?") for seen in house.s3.seen)
+
+
+def _openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def _certified(folder: Path, name: str) -> ssl.SSLContext:
+    """A certificate for `name`, from an authority whose own is authority.pem in the folder."""
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    _openssl(
+        folder, "req", "-x509", *new, "-keyout", "authority.key", "-out", "authority.pem", "-subj", "/CN=authority"
+    )
+    _openssl(folder, "req", *new, "-keyout", "s3.key", "-out", "s3.csr", "-subj", "/CN=s3")
+    (folder / "names").write_text(f"subjectAltName=DNS:{name}\n")
+    signed = ("-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial", "-extfile", "names")
+    _openssl(folder, "x509", "-req", "-in", "s3.csr", *signed, "-out", "s3.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "s3.pem", folder / "s3.key")
+    return context
+
+
+class _NameServer:
+    """Answers every question for an address with loopback's."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                question, client = self._socket.recvfrom(512)
+                wants_ipv4 = b"\x00\x01\x00\x01" in question[12:]
+                answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01" if wants_ipv4 else b""
+                # The question's own number, "an answer", one question, as many answers, and nothing more.
+                head = question[:2] + b"\x81\x80\x00\x01" + bytes([0, int(wants_ipv4), 0, 0, 0, 0])
+                self._socket.sendto(head + question[12:] + answer, client)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.mark.parametrize(
+    ("certified", "believed", "status"),
+    [("s3.example", True, 200), ("s3.example", False, 503), ("other.example", True, 503)],
+    ids=["of somebody who is believed", "of somebody else", "for another name"],
+)
+def test_over_tls_s3_must_prove_who_it_is(
+    binary: Path, common: dict[str, str], tmp_path: Path, picture: str, certified: str, believed: bool, status: int
+) -> None:
+    s3, names = Room("s3", _certified(tmp_path, certified)), _NameServer()
+    endpoint = f"s3.example:{s3.address.partition(':')[2]}"
+    variables = common | {"S3_ENDPOINT": f"https://{endpoint}", "RESOLVER": names.address}
+    if believed:
+        variables["CA_BUNDLE"] = str(tmp_path / "authority.pem")
+    (tmp_path / "house").mkdir()
+    with furnished(binary, variables, tmp_path / "house") as house:
+        house.uploader.answer, s3.answer = redirect, original
+
+        answers = [house.ask(path) for path in ("/?name=bob", f"/{picture}")]
+    s3.die()
+    names.close()
+
+    assert [answer.status for answer in answers] == [status] * 2
+    assert [seen.headers["Host"] for seen in s3.seen] == ([endpoint] * 2 if status == 200 else [])
+    if status != 200:
+        assert answers[0].json["code"] == "storage_unavailable"

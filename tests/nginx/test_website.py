@@ -49,7 +49,9 @@ def test_a_variant_comes_from_the_bucket_without_a_signature_and_is_kept(house: 
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert not {"Vary", "x-amz-request-id"} & set(answer.headers.keys())
     (seen,) = house.seen
-    assert (seen.path, seen.headers) == (f"/website/{variant}", {"Host": house.s3.address})
+    user_agent = f"thumbstack request/{answers[0].headers['X-Request-ID']}"
+    assert seen.path == f"/website/{variant}"
+    assert seen.headers == {"Host": house.s3.address, "User-Agent": user_agent}
     assert house.entry(f"|/website/{variant}|").exists()
 
 
