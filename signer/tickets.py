@@ -11,9 +11,9 @@ from typing import Any
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify
 
-from signer.caller import fields, grant
+from signer import caller
 from thumbstack.apps import Apps, Rules
 from thumbstack.picture_key import folder_prefix
 from thumbstack.refusal import Refused, TicketsUnavailable
@@ -43,14 +43,14 @@ class Office:
 def generate_policy() -> Response:
     """A form that S3 takes for a while: for one file where it is named, else for files into a folder of their own."""
     office: Office = current_app.extensions["office"]
-    asked = fields()
-    app = grant(office.apps, asked, private=False).app
+    asked = caller.fields()
+    app = caller.grant(office.apps, asked, private=False).app
     credentials = office.credentials()
     if credentials is None:
         raise TicketsUnavailable("Tickets cannot be signed just now: try again in a few seconds.")
     rules = office.rules.get(app, Rules())
     ticket = issue(office.terms, credentials, app, rules, _wish(asked), datetime.now(UTC))
-    address = (office.public_url or request.host_url).rstrip("/")
+    address = caller.address(office.public_url)
     return jsonify(
         url=office.upload_url or f"{address}/direct",
         data=ticket.data,

@@ -13,20 +13,18 @@ from signer import caller
 from signer.facts import Facts
 from signer.website import resized_url
 from thumbstack.apps import Apps
-from thumbstack.link import Link, Links
-from thumbstack.options import MAX_SIDE, Options, read_crop, read_options
+from thumbstack.link import Link, Links, read_end
+from thumbstack.options import Options, read_crop, read_widths
 from thumbstack.picture_element import Original, picture_element, srcset
 from thumbstack.picture_key import PictureKey
 from thumbstack.picture_type import PDF
-from thumbstack.refusal import BadOptions, Expired, Forbidden, Missing, NoSuchPicture, NotAPicture, Refused
+from thumbstack.presets import chosen_options
+from thumbstack.refusal import Expired, Forbidden, Missing, NoSuchPicture, NotAPicture, Refused
 from thumbstack.signing import signed_path
 
 routes = Blueprint("urls", __name__)
 
-_MAX_WIDTHS = 20
 _MAX_TEXT = 1000
-_MAX_SECONDS = 365 * 24 * 60 * 60
-_EXPIRES = f"expires must be a whole number of seconds from now, from 1 to {_MAX_SECONDS} (a year)."
 _READABLE = re.compile(r"(?P<options>.+)/u/(?P<picture>o/[^/]+/[^/]+/[^/]+)")
 # What a page may append to make a browser ask again; anything else in a query means nothing here.
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,32}")
@@ -70,10 +68,14 @@ def sign() -> Response:
         raise NotAPicture("A PDF has no sizes: show its original.")
     if fields.get("resize"):
         return jsonify(url=resized_url(picture, fields))
-    options, widths, ends = _options(fields), _widths(fields.get("widths")), _ends(fields.get("expires"))
+    options, widths = _options(fields), read_widths(fields.get("widths"))
+    ends = read_end(fields.get("expires"), time.time())
+    base = caller.address(_room().public_url)
 
     def address(variant: Options) -> str:
-        return _url(picture, variant, ends)
+        if ends is None:
+            return base + signed_path(picture, str(variant), _room().security_key)
+        return base + _room().links.path(Link(picture, str(variant), ends))
 
     if str(fields.get("picture", "")).lower() not in ("1", "true", "yes"):
         answer = {"url": address(options)}
@@ -137,44 +139,4 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _options(fields: Mapping[str, Any]) -> Options:
-    preset, options = fields.get("preset"), fields.get("options")
-    if preset and options:
-        raise BadOptions("Send a preset or options, not both.")
-    if not preset:
-        return read_options(str(options or ""))
-    if not isinstance(preset, str) or preset not in _room().presets:
-        raise BadOptions("There is no preset of that name.")
-    return read_options(_room().presets[preset])
-
-
-def _widths(value: object) -> list[int]:
-    """Widths as a JSON list or as ``320,640``, smallest first."""
-    if not value:
-        return []
-    parts = value if isinstance(value, list) else str(value).split(",")
-    try:
-        widths = sorted({int(part) for part in parts})
-    except (TypeError, ValueError, OverflowError):
-        raise BadOptions("The widths must be whole numbers, for example 320,640,1280") from None
-    if len(widths) > _MAX_WIDTHS or not all(0 < width <= MAX_SIDE for width in widths):
-        raise BadOptions(f"At most {_MAX_WIDTHS} widths, each from 1 to {MAX_SIDE} pixels.")
-    return widths
-
-
-def _ends(expires: object) -> int | None:
-    """The second in which what is signed ends, from how many it shall last; None: never."""
-    if expires is None or expires == "":
-        return None
-    if isinstance(expires, bool) or not re.fullmatch(r"[0-9]{1,8}", str(expires), re.ASCII):
-        raise BadOptions(_EXPIRES)
-    seconds = int(str(expires))
-    if not 0 < seconds <= _MAX_SECONDS:
-        raise BadOptions(_EXPIRES)
-    return int(time.time()) + seconds
-
-
-def _url(picture: PictureKey, options: Options, ends: int | None) -> str:
-    base = (_room().public_url or request.host_url).rstrip("/")
-    if ends is None:
-        return base + signed_path(picture, str(options), _room().security_key)
-    return base + _room().links.path(Link(picture, str(options), ends))
+    return chosen_options(_room().presets, *(str(fields.get(name) or "") for name in ("options", "preset")))

@@ -10,89 +10,29 @@ wrong on the way, is a Refused: with `status`, `code`, `sentence` and `request_i
 
 import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self, TypeVar
+from typing import IO, Any, Self
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3.connectionpool import ConnectionPool
-from urllib3.exceptions import MaxRetryError, ResponseError
-from urllib3.response import BaseHTTPResponse
-from urllib3.util import Retry
 
-from thumbstack import refusal
+from thumbstack.answers import Deleted, Page, Picture, Ticket, read_answer
+from thumbstack.connection import Connection, Unreachable
 from thumbstack.form import Form, Source, opened
-from thumbstack.options import Options, read_options
+from thumbstack.link import Link, Links, read_end
+from thumbstack.options import Options, read_crop, read_widths
+from thumbstack.picture_element import Address, Original, picture_element, srcset
 from thumbstack.picture_key import PictureKey
-from thumbstack.presets import read_presets
-from thumbstack.refusal import BadOptions, Missing, Refused
+from thumbstack.picture_type import PDF
+from thumbstack.presets import chosen_options, read_presets
+from thumbstack.refusal import Missing, NotAPicture
 from thumbstack.signing import signed_path
 
+__all__ = ["Deleted", "Page", "Picture", "Source", "Thumbstack", "Ticket", "Unreachable"]
+
 _PIECE_BYTES = 256 * 1024
-# Somebody may be waiting for our caller. Who is told to come in a minute gets that answer, and no minute of waiting.
-_LONGEST_WAIT_SECONDS = 10
-
-
-class Unreachable(Refused):
-    """No answer came, or none that is Thumbstack's. What was asked may have been done."""
-
-    status = 503
-    code = "unreachable"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture that the service keeps. Width and height as one sees it, None for a PDF; `bytes` as stored."""
-
-    name: str
-    key: str
-    url: str
-    content_type: str
-    width: int | None
-    height: int | None
-    frames: int | None
-    bytes: int
-    sha256: str | None
-    # What is stored is not what was sent: GPS data is out, for one.
-    altered: bool
-    uploaded: datetime
-    dominant_color: str | None
-    placeholder: str | None
-    # A signed URL for each preset.
-    urls: Mapping[str, str]
-    note: str = ""
-    crop: str | None = None
-    # The same bytes had been there under the same name: nothing was stored.
-    duplicate: bool = False
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of a list; `next` is the next one's `after`, None on the last."""
-
-    pictures: Sequence[Picture]
-    next: str | None
-
-
-@dataclass(frozen=True)
-class Deleted:
-    """What a delete removed, or, as a dry run, would."""
-
-    status: str
-    originals: int
-    results: int
-    # Copies in the cache of the node that answered; those of other nodes are gone within a minute, and are not counted.
-    edge: int
-    keys: Sequence[str]
-
-
-_Kind = TypeVar("_Kind", Picture, Deleted)
 
 
 class Thumbstack:
@@ -120,20 +60,13 @@ class Thumbstack:
         retries: int = 3,
     ) -> None:
         self.url = url.rstrip("/")
-        self._public = _Bearer(api_key or private_api_key)
-        self._private = _Bearer(private_api_key)
+        self._public = api_key or private_api_key
+        self._private = private_api_key
         keys = security_keys.split(",") if isinstance(security_keys, str) else security_keys
-        self._security_key = next((key.strip() for key in keys if key.strip()), None)
+        self._security_keys = [key.strip() for key in keys if key.strip()]
+        self._links = Links(self._security_keys)
         self._presets = read_presets() if presets is None else presets
-        self._timeout = timeout
-        how: dict[str, Any] = {
-            "total": retries,
-            "allowed_methods": None,
-            "backoff_factor": 0.3,
-            "raise_on_status": False,
-        }
-        self._repeatable = _session(_Patience(status_forcelist=(429, 502, 503, 504), **how))
-        self._unrepeatable = _session(_Patience(status_forcelist=(429, 503), read=False, other=0, **how))
+        self._connection = Connection(self.url, timeout, retries)
 
     def __repr__(self) -> str:
         return f"Thumbstack({self.url!r})"
@@ -146,8 +79,7 @@ class Thumbstack:
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._repeatable.close()
-        self._unrepeatable.close()
+        self._connection.close()
 
     def upload(self, file: Source, name: str | None = None, *, note: str = "", again: bool = False) -> Picture:
         """Upload a picture, under its file's name or another.
@@ -156,29 +88,50 @@ class Thumbstack:
         memory, and the service compares the SHA-256 of what came.
         """
         sent = self._sent("/", file, name, {"note": note, "again": "1" if again else ""})
-        return _told(Picture, sent["pictures"][0])
+        return read_answer(Picture, sent, "pictures", 0)
 
     def hold(self, file: Source, name: str | None = None, *, note: str = "") -> Picture:
         """Upload a picture that nobody sees before `publish` is called with its key."""
-        return _told(Picture, self._sent("/upload", file, name, {"note": note}))
+        return read_answer(Picture, self._sent("/upload", file, name, {"note": note}))
+
+    def ticket(self, name: str = "", *, content_type: str = "", size: int | None = None, sha256: str = "") -> Ticket:
+        """Leave for a browser to post a file of this name; without a name, any number of files into a new folder.
+
+        What is said of the file, its type, its bytes and its checksum, must be so when it comes.
+        """
+        fields = {"filename": name, "content_type": content_type, "size": size, "checksum": sha256}
+        return read_answer(Ticket, self._json("POST", "/generate_policy", key=self._public, json=fields))
+
+    def post(self, ticket: Ticket, file: Source, name: str | None = None) -> str:
+        """Post a file with a ticket, as a browser does; returns the key that is to be completed."""
+        with opened(file, name) as outgoing:
+            body = Form({key.replace("_", "-"): value for key, value in ticket.data.items()}, outgoing)
+            self._connection.ask(
+                "POST", ticket.url, repeatable=False, data=body, headers={"Content-Type": body.content_type}
+            )
+            return ticket.data["key"].replace("${filename}", outgoing.name)
+
+    def complete(self, key: str) -> Picture:
+        """Have a posted file inspected, and published or removed; its key may then be another."""
+        return read_answer(Picture, self._json("POST", "/complete", key=self._public, json={"key": key}))
 
     def publish(self, picture: Picture | str, *, crop: str = "") -> Picture:
         """Make a held picture public; `crop` (``WxH+X+Y``) is the part that its presets show."""
-        return _told(Picture, self._json("POST", "/publish", data={"key": _key(picture), "crop": crop}))
+        return read_answer(Picture, self._json("POST", "/publish", data={"key": _key(picture), "crop": crop}))
 
     def rotate(self, picture: Picture | str, degrees: int = 90) -> Picture:
         """Turn a picture clockwise, by 90, -90 or 180: it gets a new key, the old one is gone."""
         form = {"key": _key(picture), "rotation": str(degrees)}
-        return _told(Picture, self._json("POST", "/rotate", session=self._unrepeatable, data=form))
+        return read_answer(Picture, self._json("POST", "/rotate", repeatable=False, data=form))
 
     def find(self, picture: Picture | str) -> Picture:
         """What the service knows of a picture, by its key."""
-        return _told(Picture, self._json("GET", f"/pictures/{_parsed(picture)}"))
+        return read_answer(Picture, self._json("GET", f"/pictures/{_parsed(picture)}"))
 
     def page(self, after: str = "", limit: int = 100) -> Page:
         """One page of the app's published pictures, in the order of their keys."""
         told = self._json("GET", "/pictures", params={"after": after, "limit": str(limit)})
-        return Page([_told(Picture, entry) for entry in told["pictures"]], told["next"])
+        return Page([read_answer(Picture, entry) for entry in told["pictures"]], told["next"])
 
     def list(self) -> Iterator[Picture]:
         """All of the app's published pictures, in the order of their keys, asked for page by page."""
@@ -194,7 +147,7 @@ class Thumbstack:
 
     def download_by_name(self, name: str, to: str | os.PathLike[str] | IO[bytes]) -> None:
         """Write the newest original of a name into a file."""
-        self._download(to, "/", params={"name": name}, auth=self._private)
+        self._download(to, "/", params={"name": name}, key=self._private)
 
     def delete(self, picture: Picture | str, *, dry_run: bool = False) -> Deleted:
         """Delete a picture by its key, with every copy."""
@@ -208,32 +161,77 @@ class Thumbstack:
         """Delete all of the app's pictures, published and held."""
         return self._deleted("/delete-all-pictures", dry_run)
 
-    def sign(self, picture: Picture | str, options: str = "", *, preset: str = "") -> str:
-        """The URL of any size of a picture: `options` are Thumbor's, or `preset` names some."""
-        if self._security_key is None:
-            return str(self._signed_there(picture, options, preset)["url"])
-        return self._signed(picture, self._options(options, preset), self._security_key)
+    def sign(self, picture: Picture | str, options: str = "", *, preset: str = "", expires: int | None = None) -> str:
+        """The URL of any size of a picture: `options` are Thumbor's, or `preset` names some.
 
-    def srcset(self, picture: Picture | str, widths: Sequence[int], options: str = "", *, preset: str = "") -> str:
+        With `expires`, in seconds from now and at most a year, it shows the picture until then.
+        """
+        if not self._security_keys:
+            return str(self._signed_there(picture, options, preset, expires)["url"])
+        return self._address(picture, expires)(chosen_options(self._presets, options, preset))
+
+    def srcset(
+        self,
+        picture: Picture | str,
+        widths: Sequence[int],
+        options: str = "",
+        *,
+        preset: str = "",
+        expires: int | None = None,
+    ) -> str:
         """The URLs of one variant in several widths, as an <img> wants them."""
-        if self._security_key is None:
-            return str(self._signed_there(picture, options, preset, widths=list(widths))["srcset"])
-        chosen = self._options(options, preset)
-        urls = (
-            (self._signed(picture, chosen.of_width(width), self._security_key), width) for width in sorted({*widths})
+        if not self._security_keys:
+            return str(self._signed_there(picture, options, preset, expires, widths=list(widths))["srcset"])
+        chosen = chosen_options(self._presets, options, preset)
+        variants = [(chosen.of_width(width), width) for width in read_widths(list(widths))]
+        return srcset(variants, self._address(picture, expires))
+
+    def picture_element(
+        self,
+        picture: Picture | str,
+        options: str = "",
+        *,
+        preset: str = "",
+        widths: Sequence[int] = (),
+        expires: int | None = None,
+        alt: str = "",
+        sizes: str = "",
+    ) -> str:
+        """A ready <picture> in AVIF, WebP and the picture's own format, escaped; a page may take it as it is.
+
+        Where the keys are here and the picture is more than its key, nobody is asked.
+        """
+        if not self._security_keys:
+            more = {"widths": list(widths), "picture": "1", "alt": alt, "sizes": sizes}
+            return str(self._signed_there(picture, options, preset, expires, **more)["picture"])
+        known = picture if isinstance(picture, Picture) else self.find(picture)
+        chosen = chosen_options(self._presets, options, preset)
+        # As the service does: what was chosen at publishing is what the presets show.
+        crop = read_crop(known.crop or "") if preset else None
+        chosen = chosen.cropped(*crop) if crop else chosen
+        address = self._address(known, expires)
+        return picture_element(
+            Original.told(vars(known)), chosen, read_widths(list(widths)), address, alt=alt, sizes=sizes
         )
-        return ", ".join(f"{url} {width}w" for url, width in urls)
 
-    def _options(self, options: str, preset: str) -> Options:
-        if preset and (options or preset not in self._presets):
-            raise BadOptions("Send the name of a preset that there is, or options, not both.")
-        return read_options(self._presets[preset] if preset else options)
+    def _address(self, picture: Picture | str, expires: int | None) -> Address:
+        """What makes the URL of a variant, with the newest of the keys that are here."""
+        key = _parsed(picture)
+        if key.extension == PDF.extension:
+            raise NotAPicture("A PDF has no sizes: show its original.")
+        ends = read_end(expires, time.time())
 
-    def _signed(self, picture: Picture | str, options: Options, security_key: str) -> str:
-        return self.url + signed_path(_parsed(picture), str(options), security_key)
+        def address(variant: Options) -> str:
+            if ends is None:
+                return self.url + signed_path(key, str(variant), self._security_keys[0])
+            return self.url + self._links.path(Link(key, str(variant), ends))
 
-    def _signed_there(self, picture: Picture | str, options: str, preset: str, **more: Any) -> Any:
-        fields = {"key": str(_parsed(picture)), "options": options, "preset": preset, **more}
+        return address
+
+    def _signed_there(
+        self, picture: Picture | str, options: str, preset: str, expires: int | None, /, **more: Any
+    ) -> Any:
+        fields = {"key": str(_parsed(picture)), "options": options, "preset": preset, "expires": expires, **more}
         return self._json("POST", "/sign", json=fields)
 
     def _sent(self, path: str, file: Source, name: str | None, form: Mapping[str, str]) -> Any:
@@ -241,77 +239,23 @@ class Thumbstack:
         with opened(file, name) as outgoing:
             body = Form({key: value for key, value in form.items() if value}, outgoing)
             headers = {"Content-Type": body.content_type, "Content-Digest": outgoing.digest}
-            answer = self._ask("POST", path, self._unrepeatable, auth=self._public, data=body, headers=headers)
-        return _read_json(answer)
+            return self._connection.json("POST", path, key=self._public, repeatable=False, data=body, headers=headers)
 
     def _deleted(self, path: str, dry_run: bool, **fields: str) -> Deleted:
-        return _told(Deleted, self._json("DELETE", path, params={**fields, **({"dry_run": "1"} if dry_run else {})}))
+        return read_answer(
+            Deleted, self._json("DELETE", path, params={**fields, **({"dry_run": "1"} if dry_run else {})})
+        )
 
-    def _json(self, method: str, path: str, session: requests.Session | None = None, **what: Any) -> Any:
-        return _read_json(self._ask(method, path, session, auth=self._private, **what))
+    def _json(self, method: str, path: str, **what: Any) -> Any:
+        return self._connection.json(method, path, **{"key": self._private, **what})
 
     def _download(self, to: str | os.PathLike[str] | IO[bytes], path: str, **what: Any) -> None:
-        with self._ask("GET", path, stream=True, **what) as answer, _writing(to) as file:
+        with self._connection.ask("GET", path, stream=True, **what) as answer, _writing(to) as file:
             try:
                 for piece in answer.iter_content(_PIECE_BYTES):
                     file.write(piece)
             except requests.RequestException as error:
                 raise Unreachable("The picture broke off on its way: ask for it again.") from error
-
-    def _ask(
-        self, method: str, path: str, session: requests.Session | None = None, auth: AuthBase | None = None, **what: Any
-    ) -> requests.Response:
-        try:
-            answer = (session or self._repeatable).request(
-                method,
-                self.url + path,
-                auth=auth or _Bearer(None),
-                timeout=self._timeout,
-                allow_redirects=False,
-                **what,
-            )
-        except requests.RequestException as error:
-            raise Unreachable(f"{self.url} does not answer: {type(error).__name__}.") from error
-        if answer.status_code >= 300:
-            raise _refusal(answer)
-        return answer
-
-
-class _Bearer(AuthBase):
-    """A key in its header. Also where there is none: else requests would send what a ~/.netrc has for the host."""
-
-    def __init__(self, key: str | None) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._key:
-            request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
-
-
-class _Patience(Retry):
-    """Retries that wait as the service asks, unless that is long."""
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> Self:
-        """The retries that are left; none where the answer asks for too much patience, which is then what counts."""
-        if response is not None and _pool is not None and (self.get_retry_after(response) or 0) > _LONGEST_WAIT_SECONDS:
-            raise MaxRetryError(_pool, url or "", ResponseError(ResponseError.GENERIC_ERROR))
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-
-def _session(retries: Retry) -> requests.Session:
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retries))
-    return session
 
 
 @contextmanager
@@ -340,49 +284,3 @@ def _parsed(picture: Picture | str) -> PictureKey:
     if parsed is None:
         raise Missing("The picture key is missing or none: give o/<app>/<folder>/<file>")
     return parsed
-
-
-def _read_json(answer: requests.Response) -> Any:
-    try:
-        return answer.json()
-    except requests.JSONDecodeError as error:
-        raise _foreign(answer) from error
-
-
-def _told(kind: type[_Kind], told: Mapping[str, Any]) -> _Kind:
-    """An answer of a kind; what a newer service says beside that is left out."""
-    values = {name: told[name] for name in (each.name for each in fields(kind)) if name in told}
-    if "uploaded" in values:
-        values["uploaded"] = datetime.fromisoformat(values["uploaded"])
-    return kind(**values)
-
-
-def _refusal(answer: requests.Response) -> Refused:
-    """What was refused, as the class that stands for its code, if there is one."""
-    try:
-        sentence, code = (str(answer.json()[name]) for name in ("error", "code"))
-    except (ValueError, TypeError, KeyError):
-        return _foreign(answer)
-    refused = _BY_CODE.get(code, Refused)(sentence)
-    return _described(refused, answer, code)
-
-
-def _foreign(answer: requests.Response) -> Refused:
-    sentence = f"A {answer.status_code} came, but not from Thumbstack: is the address right?"
-    return _described(Unreachable(sentence), answer, Unreachable.code)
-
-
-def _described(refused: Refused, answer: requests.Response, code: str) -> Refused:
-    refused.code = code
-    refused.status = max(answer.status_code, 400)
-    refused.request_id = answer.headers.get("X-Request-ID")
-    wait = answer.headers.get("Retry-After", "")
-    refused.retry_after_seconds = int(wait) if wait.isdecimal() else None
-    return refused
-
-
-_BY_CODE: Mapping[str, type[Refused]] = {
-    kind.code: kind
-    for kind in vars(refusal).values()
-    if isinstance(kind, type) and issubclass(kind, Refused) and kind is not Refused
-}

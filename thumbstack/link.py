@@ -23,6 +23,8 @@ _LINK = re.compile(
     r"/(?P<options>(?:.+/)?)(?P<picture>o/[^/]+/[^/]+/[^/]+)",
     re.ASCII,
 )
+_MAX_SECONDS = 365 * 24 * 60 * 60
+_LIFE = f"expires must be a whole number of seconds from now, from 1 to {_MAX_SECONDS} (a year)."
 _NOT_OURS = "This is no link of this service, or it was changed: ask for a new one."
 
 
@@ -33,6 +35,18 @@ class Link:
     picture: PictureKey
     options: str
     expires: int
+
+
+def read_end(expires: object, now: float) -> int | None:
+    """The second in which a link ends, from how many it shall last; None: never. Raises BadOptions."""
+    if expires is None or expires == "":
+        return None
+    if isinstance(expires, bool) or not re.fullmatch(r"[0-9]{1,8}", str(expires), re.ASCII):
+        raise BadOptions(_LIFE)
+    seconds = int(str(expires))
+    if not 0 < seconds <= _MAX_SECONDS:
+        raise BadOptions(_LIFE)
+    return int(now) + seconds
 
 
 class Links:

@@ -16,6 +16,7 @@ from thumbstack.refusal import BadOptions
 # rendered_size.py where the picture's size is known, and Thumbor's engine must refuse it wherever the URL came from.
 MAX_SIDE = 4096
 _MAX_LENGTH = 500
+_MAX_WIDTHS = 20
 # No space and no #: an address spells them otherwise, and Thumbor's signature is one of the address as it is spelled.
 _FILTER = r"[a-z_]+\([A-Za-z0-9_.,/-]*\)"
 _FILTERS = re.compile(r"([a-z_]+)\(([^)]*)\)")
@@ -108,3 +109,17 @@ def read_crop(text: str) -> tuple[int, int, int, int] | None:
         return None
     width, height, left, top = map(int, match.groups())
     return (left, top, width, height) if width and height else None
+
+
+def read_widths(value: object) -> list[int]:
+    """Widths as a list or as ``320,640``, smallest first; raises BadOptions."""
+    if not value:
+        return []
+    parts = value if isinstance(value, list) else str(value).split(",")
+    try:
+        widths = sorted({int(part) for part in parts})
+    except (TypeError, ValueError, OverflowError):
+        raise BadOptions("The widths must be whole numbers, for example 320,640,1280") from None
+    if len(widths) > _MAX_WIDTHS or not all(0 < width <= MAX_SIDE for width in widths):
+        raise BadOptions(f"At most {_MAX_WIDTHS} widths, each from 1 to {MAX_SIDE} pixels.")
+    return widths

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from thumbstack.options import read_options
+from thumbstack.options import Options, read_options
 from thumbstack.refusal import BadOptions
 
 SHIPPED = Path(__file__).with_name("presets.toml")
@@ -26,3 +26,14 @@ def read_presets(path: Path = SHIPPED) -> Mapping[str, str]:
         except BadOptions as refusal:
             raise ValueError(f"{path.name}: preset {name}: {refusal.sentence}") from refusal
     return presets
+
+
+def chosen_options(presets: Mapping[str, str], options: str, preset: str) -> Options:
+    """The options that were asked by themselves, or by a preset's name; raises BadOptions."""
+    if preset and options:
+        raise BadOptions("Send a preset or options, not both.")
+    if not preset:
+        return read_options(options)
+    if preset not in presets:
+        raise BadOptions("There is no preset of that name.")
+    return read_options(presets[preset])

@@ -1,9 +1,11 @@
 """The Python client, the one thing of ours that is imported here, against the service that it is for."""
 
+import hashlib
 import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -86,7 +88,7 @@ def test_two_steps_and_a_turn(client: Thumbstack, cat: bytes) -> None:
 
 @pytest.mark.parametrize("how", [{"options": "120x80/smart"}, {"preset": "card"}])
 def test_what_is_signed_here_is_what_the_service_signs(
-    client: Thumbstack, signing: Thumbstack, coffee: bytes, how: dict[str, str]
+    client: Thumbstack, signing: Thumbstack, coffee: bytes, how: Any
 ) -> None:
     picture = client.upload(coffee, "signed.jpg")
 
@@ -97,6 +99,31 @@ def test_what_is_signed_here_is_what_the_service_signs(
         url, width = part.split()
         with Image.open(io.BytesIO(requests.get(url, timeout=60).content)) as image:
             assert f"{image.width}w" == width
+    element = signing.picture_element(picture, widths=[90, 30], alt="A cup", **how)
+    assert element == client.picture_element(picture, widths=[90, 30], alt="A cup", **how)
+    assert element == signing.picture_element(picture.key, widths=[90, 30], alt="A cup", **how)
+
+
+def test_a_link_that_is_signed_here_ends(client: Thumbstack, signing: Thumbstack, stack: Stack, coffee: bytes) -> None:
+    picture = client.upload(coffee, "ending.jpg")
+    lasting = [each.sign(picture, "30x20", expires=3600) for each in (client, signing)]
+    ending = signing.sign(picture, "30x20", expires=2)
+
+    assert [requests.get(url, timeout=60).status_code for url in lasting] == [200, 200]
+    assert stack.eventually(lambda: requests.get(ending, timeout=60).status_code == 410)
+
+
+def test_a_picture_comes_in_by_a_ticket(client: Thumbstack, cat: bytes) -> None:
+    ticket = client.ticket("tiger.png", size=len(cat), sha256=hashlib.sha256(cat).hexdigest())
+    assert ticket.file_prefix == "tiger/"
+
+    with pytest.raises(Refused) as caught:
+        client.post(ticket, cat + b"more", "tiger.png")
+    assert (caught.value.status, caught.value.code) == (403, "ticket_refused")
+    assert client.post(ticket, cat, "tiger.png") == ticket.data["key"]
+
+    several = client.ticket()
+    assert client.post(several, io.BytesIO(cat), "a.png") == f"o/demo/{several.file_prefix}a.png"
 
 
 def test_what_the_service_refuses_has_a_class(client: Thumbstack, coffee: bytes) -> None:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 import tracemalloc
 from base64 import b64encode
@@ -23,9 +24,10 @@ from flask import Flask, request
 
 from thumbstack.client import Thumbstack, Unreachable
 from thumbstack.form import Form, Source, opened
+from thumbstack.link import Links
 from thumbstack.options import read_options
 from thumbstack.picture_key import PictureKey
-from thumbstack.refusal import BadOptions, Missing, NoRoom, NoSuchPicture, Refused, StorageUnavailable
+from thumbstack.refusal import BadOptions, Missing, NoRoom, NoSuchPicture, NotAPicture, Refused, StorageUnavailable
 from thumbstack.signing import signed_path
 
 ROOT = Path(__file__).parents[2]
@@ -232,6 +234,8 @@ def test_patience_has_an_end(service: Service) -> None:
         (404, "<html>Not found</html>", Unreachable, "unreachable"),
         (403, '["forbidden"]', Unreachable, "unreachable"),
         (200, "<html>Welcome</html>", Unreachable, "unreachable"),
+        (200, "{}", Unreachable, "unreachable"),
+        (200, "[]", Unreachable, "unreachable"),
         (302, "", Unreachable, "unreachable"),
     ],
 )
@@ -244,7 +248,7 @@ def test_every_refusal_is_one_family(
         client.find(KEY)
 
     assert type(caught.value) is kind
-    assert (caught.value.code, caught.value.status) == (code, max(status, 400))
+    assert (caught.value.code, caught.value.status) == (code, status if status >= 400 else 503)
 
 
 def test_nobody_there_is_a_refusal_too() -> None:
@@ -299,6 +303,60 @@ def test_urls_are_signed_here_with_the_newest_key() -> None:
     assert "/600x400/smart/" in client.sign(KEY, preset="card")
 
 
+def test_a_link_that_ends_is_signed_here_with_the_newest_key() -> None:
+    client = Thumbstack("https://pictures.example.com", security_keys=KEYS)
+
+    url = client.sign(KEY, "300x200", expires=60)
+
+    link = Links(KEYS).read(url.removeprefix("https://pictures.example.com"), time.time())
+    assert (str(link.picture), link.options) == (KEY, "300x200")
+    assert 50 < link.expires - time.time() <= 60
+    assert "/e/" in client.srcset(KEY, [300], "300x200", expires=60)
+    for seconds in (0, -1, 400 * 24 * 60 * 60):
+        with pytest.raises(BadOptions):
+            client.sign(KEY, "300x200", expires=seconds)
+
+
+def test_a_picture_element_is_made_here_of_what_is_known(service: Service) -> None:
+    service.answers = [Answer(200, json.dumps({**PICTURE, "width": 600, "height": 400, "crop": "300x400+10+0"}))]
+    with Thumbstack(service.url, security_keys=KEYS) as client:
+        picture = client.find(KEY)
+
+        element = client.picture_element(picture, preset="card", widths=[100, 9], alt='"<cup>')
+
+    assert element.startswith('<picture><source type="image/avif" srcset="')
+    assert 'alt="&quot;&lt;cup&gt;" loading="lazy"' in element
+    assert "/10x0:310x400/600x400/smart/" in element
+    assert len(service.asked) == 1
+
+
+def test_a_form_goes_to_where_its_ticket_says_and_shows_no_key(service: Service) -> None:
+    data = {"key": "o/demo/abc/${filename}", "x_amz_date": "today"}
+    ticket = {"url": f"{service.url}/bucket", "data": data, "file_prefix": "abc/", "file_url_path": "//x/o/demo/abc/"}
+    refused = Answer(403, "<Error/>", {"x-amz-request-id": "1"})
+    service.answers = [
+        Answer(200, json.dumps({**ticket, "expires": "2026-11-20T06:00:00+00:00"})),
+        Answer(204, ""),
+        refused,
+    ]
+
+    # Not the service itself: a ticket says where to post.
+    with Thumbstack(service.url, api_key="public", private_api_key="private") as client:
+        given = client.ticket("a.jpg", size=5)
+        key = client.post(given, b"bytes", "a.jpg")
+        with pytest.raises(Refused) as caught:
+            client.post(given, b"bytes", "a.jpg")
+
+    assert (key, given.expires.hour) == ("o/demo/abc/a.jpg", 6)
+    assert caught.value.code == "ticket_refused"
+    asked, posted, _ = service.asked
+    assert json.loads(asked.body) == {"filename": "a.jpg", "content_type": "", "size": 5, "checksum": ""}
+    assert [each.headers.get("Authorization") for each in (asked, posted)] == ["Bearer public", None]
+    with Flask("reads it").test_request_context("/", method="POST", data=posted.body, headers=posted.headers):
+        assert list(request.form.items()) == [("key", "o/demo/abc/${filename}"), ("x-amz-date", "today")]
+    assert posted.body.index(b"x-amz-date") < posted.body.index(b"filename=")
+
+
 @pytest.mark.parametrize(
     ("key", "options", "preset", "kind"),
     [
@@ -306,6 +364,7 @@ def test_urls_are_signed_here_with_the_newest_key() -> None:
         (KEY, "filters:watermark(http://x/)/../", "", BadOptions),
         (KEY, "", "nobody", BadOptions),
         (KEY, "1x1", "card", BadOptions),
+        (KEY.replace("jpg", "pdf"), "1x1", "", NotAPicture),
         ("o/demo/../x", "1x1", "", Missing),
         ("", "1x1", "", Missing),
     ],
