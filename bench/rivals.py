@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 import numpy as np
@@ -51,9 +51,11 @@ class Side:
     seconds: Callable[[], float]
 
 
-def _ours(stack: Stack) -> Side:
+def ours(stack: Stack, prefix: str = f"{_PREFIX}/") -> Side:
+    """The whole stack; its names are below this prefix."""
+
     def path(asked: Asked) -> str:
-        picture = PictureKey.parse(f"{_PREFIX}/{asked.name}")
+        picture = PictureKey.parse(f"{prefix}{asked.name}")
         assert picture
         return stack.signed(picture, asked.options)
 
@@ -66,8 +68,16 @@ def _ours(stack: Stack) -> Side:
     return Side([stack.port], path, pids, seconds)
 
 
-def _theirs(server: Server) -> Side:
+def theirs(server: Server) -> Side:
+    """One of the others."""
     return Side(server.ports, server.path, lambda: server.pids, server.seconds)
+
+
+class Numbered(Protocol):
+    """Things to ask, each a new one."""
+
+    def next(self, kind: str) -> Asked:
+        """The next one of a format."""
 
 
 class Requests:
@@ -86,7 +96,8 @@ class Requests:
         return Asked(f"{number % self._count}.{kind}", _BOX, _BOX + number // self._count, _QUALITY[kind])
 
 
-def _measured(side: Side, requests: Requests, stack: Stack, kind: str, clients: int, count: int) -> Figures:
+def measured(side: Side, requests: Numbered, stack: Stack, kind: str, clients: int, count: int) -> Figures:
+    """Have clients ask for so many new ones, in all."""
     sizes: list[int] = []
 
     def ask(client: Client) -> None:
@@ -196,21 +207,21 @@ def main() -> None:
             progress(f"storing {name}")
             s3.upload_file(str(kept / name), _PICTURES, f"{_PREFIX}/{name}", ExtraArgs={"ContentType": _TYPES[kind]})
         originals = S3(stack.s3_endpoint, _PICTURES, _PREFIX, stack.s3_credentials)
-        sides = {"stack": _ours(stack), "stock Thumbor, files": _theirs(ends.enter_context(stock_thumbor(kept, place)))}
+        sides = {"stack": ours(stack), "stock Thumbor, files": theirs(ends.enter_context(stock_thumbor(kept, place)))}
         if "imgproxy" not in left_out:
-            sides["imgproxy, S3"] = _theirs(ends.enter_context(imgproxy(originals, place)))
-            sides["imgproxy, files"] = _theirs(ends.enter_context(imgproxy(kept, place)))
+            sides["imgproxy, S3"] = theirs(ends.enter_context(imgproxy(originals, place)))
+            sides["imgproxy, files"] = theirs(ends.enter_context(imgproxy(kept, place)))
         if "imagor" not in left_out:
-            sides["imagor, S3"] = _theirs(ends.enter_context(imagor(originals, place, _IMAGOR_RESULTS)))
-            sides["imagor, files"] = _theirs(ends.enter_context(imagor(kept, place)))
+            sides["imagor, S3"] = theirs(ends.enter_context(imagor(originals, place, _IMAGOR_RESULTS)))
+            sides["imagor, files"] = theirs(ends.enter_context(imagor(kept, place)))
         requests = {name: Requests(options.photographs) for name in sides}
         for kind in options.formats:
-            measured = {name: partial(_measured, side, requests[name], stack, kind) for name, side in sides.items()}
-            for measure in measured.values():
+            measures = {name: partial(measured, side, requests[name], stack, kind) for name, side in sides.items()}
+            for measure in measures.values():
                 measure(2, 8)  # warm up
             goals = {**_GOALS, "stock Thumbor, files": 1.5} if kind == "jpg" else _GOALS
             for clients in options.clients:
-                turns = {name: partial(measure, clients, options.requests) for name, measure in measured.items()}
+                turns = {name: partial(measure, clients, options.requests) for name, measure in measures.items()}
                 comparisons.append(
                     alternate(f"{kind}, {clients} clients", turns, options.rounds, goals=goals, warm_up=False)
                 )
