@@ -91,6 +91,7 @@ def furnished(binary: Path, variables: dict[str, str], directory: Path) -> Itera
         "S3_ENDPOINT": f"http://{rooms['s3'].address}",
         "EDGE_LISTEN": f"127.0.0.1:{_free_port()}",
         "ROUTES_LISTEN": f"127.0.0.1:{_free_port()}",
+        "METRICS_LISTEN": f"127.0.0.1:{_free_port()}",
         "EDGE_CACHE": str(directory / "cache"),
         "TOMBSTONES": str(directory / "tombstones"),
         "RUN_DIR": str(directory / "run"),
@@ -102,7 +103,16 @@ def furnished(binary: Path, variables: dict[str, str], directory: Path) -> Itera
         process = subprocess.Popen(
             [binary, "-c", directory / "conf" / "nginx.conf", "-g", "daemon off;"], stdout=stdout, stderr=stderr
         )
-    house = House(port, directory, rooms["uploader"], rooms["signer"], thumbors, rooms["s3"], process.pid)
+    house = House(
+        port,
+        directory,
+        rooms["uploader"],
+        rooms["signer"],
+        thumbors,
+        rooms["s3"],
+        process.pid,
+        variables["METRICS_LISTEN"],
+    )
     try:
         for _ in range(500):
             try:

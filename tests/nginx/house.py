@@ -165,6 +165,7 @@ class House:
     thumbors: list[Room]
     s3: Room
     pid: int
+    metrics: str
 
     @property
     def rooms(self) -> list[Room]:
