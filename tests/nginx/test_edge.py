@@ -96,6 +96,7 @@ def test_a_picture_is_made_by_the_room_that_its_address_names(house: House, pict
         "/_s3/bucket/o/demo/cat/x.jpg",
         "/_s3/bucket/secret?X-Amz-Signature=1",
         "/_thumbor/sig/o/demo/cat/x.jpg",
+        "/_part/o/demo/cat/x.jpg",
         "/_error",
         "/_no_such_picture",
     ],

@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import itertools
 import json
 import socket
 from collections.abc import Iterable, Mapping
@@ -36,11 +37,15 @@ class _Received(io.BytesIO):
         pass
 
 
+# A client may miss so many pictures and no more; an attacker has many addresses.
+_addresses = itertools.cycle(f"127.0.1.{number}" for number in range(1, 255))
+
+
 def talk(stack: Stack, sent: bytes, method: str = "GET", patience: float = PATIENCE_SECONDS) -> list[Answer]:
     """Send these bytes and read until the service closes, or waits for more: all its answers, however many."""
     parts = urlsplit(stack.url)
     received = b""
-    with socket.create_connection((parts.hostname, parts.port), patience) as connection:
+    with socket.create_connection((parts.hostname, parts.port), patience, (next(_addresses), 0)) as connection:
         # It may refuse before it has read everything, and what it said until then counts.
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(sent)
