@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 import boto3
@@ -21,9 +21,11 @@ from thumbstack.resize_url import variant_prefix
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 # S3's own limit for one DeleteObjects call.
 _DELETE_BATCH = 1000
+_PIECE_BYTES = 256 * 1024
 
 
 def s3_client(endpoint: str | None, region: str, *, patience_seconds: int = 10, attempts: int = 2) -> "S3Client":
@@ -62,7 +64,7 @@ def _translated() -> Iterator[None]:
 
 
 def _is_there(error: BaseException | None) -> bool:
-    """Whether S3 refused to store over another object; also where that one is just being stored."""
+    """Whether S3 found another object than the condition says; also where that one is just being stored."""
     codes = ("PreconditionFailed", "ConditionalRequestConflict")
     return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in codes
 
@@ -75,6 +77,17 @@ class Stored:
     bytes: int
     modified: datetime
     metadata: Mapping[str, str]
+    # Which bytes these are, in S3's words.
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a listing tells of anything in a bucket."""
+
+    key: str
+    bytes: int
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -91,17 +104,58 @@ class Buckets:
 
     def put(self, key: str, body: BinaryIO, sha256: str, content_type: str, metadata: dict[str, str]) -> None:
         """Store a picture whole or not at all, and never over another; S3 compares the checksum (hex) of the bytes."""
-        with _translated():
-            self.client.put_object(
-                Bucket=self.pictures,
-                Key=key,
-                Body=body,
-                ContentType=content_type,
-                CacheControl=self.cache_control,
-                Metadata=metadata,
-                ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
-                IfNoneMatch="*",
-            )
+        if not self.put_if(key, body, sha256, content_type, metadata):
+            raise StorageUnavailable("The storage has something else under this name: try again.")
+
+    def put_if(
+        self,
+        key: str,
+        body: BinaryIO,
+        sha256: str,
+        content_type: str,
+        metadata: dict[str, str],
+        *,
+        over: str | None = None,
+    ) -> bool:
+        """Store a picture where nothing is, or over the bytes of that ETag; False where that is not what is there."""
+        only: dict[str, Any] = {"IfNoneMatch": "*"} if over is None else {"IfMatch": over}
+        try:
+            with _translated():
+                self.client.put_object(
+                    Bucket=self.pictures,
+                    Key=key,
+                    Body=body,
+                    ContentType=content_type,
+                    CacheControl=self.cache_control,
+                    Metadata=metadata,
+                    ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
+                    **only,
+                )
+        except NoSuchPicture:
+            if over is None:
+                raise
+            return False
+        except StorageUnavailable as refusal:
+            if not _is_there(refusal.__cause__):
+                raise
+            return False
+        return True
+
+    def fetch(self, key: str, etag: str, into: BinaryIO) -> bool:
+        """Copy the bytes of that ETag into a file, from its start; False where they are gone."""
+        try:
+            with _translated():
+                body = self.client.get_object(Bucket=self.pictures, Key=key, IfMatch=etag)["Body"]
+                for piece in body.iter_chunks(_PIECE_BYTES):
+                    into.write(piece)
+        except NoSuchPicture:
+            return False
+        except StorageUnavailable as refusal:
+            if not _is_there(refusal.__cause__):
+                raise
+            return False
+        into.seek(0)
+        return True
 
     def stored(self, key: str) -> Stored:
         """What is known of a stored picture; raises NoSuchPicture."""
@@ -112,7 +166,7 @@ class Buckets:
             # The answer to a HEAD has no words: a bucket that is gone looks the same.
             self._check(self.pictures)
             raise
-        return Stored(head["ContentType"], head["ContentLength"], head["LastModified"], head["Metadata"])
+        return Stored(head["ContentType"], head["ContentLength"], head["LastModified"], head["Metadata"], head["ETag"])
 
     def read(self, key: str) -> bytes:
         """The bytes of a stored picture; raises NoSuchPicture."""
@@ -135,6 +189,11 @@ class Buckets:
                 Metadata=metadata,
                 MetadataDirective="REPLACE",
             )
+
+    def files(self, prefix: str) -> Iterator[Listed]:
+        """Everything under a prefix that ends in a slash, whatever it is called; only what waits is elsewhere."""
+        for item in self._items(self.pictures, prefix):
+            yield Listed(item["Key"], item["Size"], item["LastModified"])
 
     def originals(self, prefix: str, after: str = "") -> Iterator[PictureKey]:
         """The keys of all originals under a prefix that ends in a slash, in the order of their names."""
@@ -240,11 +299,13 @@ class Buckets:
             raise StorageUnavailable("The storage does not answer as it should: try again in a few seconds.") from error
 
     def _keys(self, bucket: str, prefix: str, after: str = "") -> Iterator[str]:
+        return (item["Key"] for item in self._items(bucket, prefix, after))
+
+    def _items(self, bucket: str, prefix: str, after: str = "") -> Iterator["ObjectTypeDef"]:
         pages = self.client.get_paginator("list_objects_v2")
         with _translated():
             for page in pages.paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
-                for item in page.get("Contents", ()):
-                    yield item["Key"]
+                yield from page.get("Contents", ())
 
     def _delete(self, bucket: str, keys: Iterable[str]) -> int:
         deleted, keys = 0, iter(keys)

@@ -10,7 +10,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from thumbstack.buckets import Buckets
@@ -36,11 +36,23 @@ class Notices:
         # Beside the tombstones: who has these has read up to here.
         self._read_up_to = Path(edge.tombstones) / "read-up-to"
 
-    def post(self, prefix: str, pictures: Collection[PictureKey]) -> None:
-        """Tell all nodes that these pictures, all under `prefix`, are being deleted; raises StorageUnavailable."""
+    def post(self, prefix: str, pictures: Collection[object], moved_to: PictureKey | None = None) -> None:
+        """Tell all nodes that these, all under `prefix`, are being deleted; raises StorageUnavailable.
+
+        `moved_to` is the picture that stands for them from now on, where that is why.
+        """
         if pictures:
             name = f"{PREFIX}{int(time.time() * 1000):013d}-{secrets.token_hex(4)}"
-            self._buckets.put_notice(name, json.dumps({"prefix": prefix, "pictures": sorted(map(str, pictures))}))
+            moved = {"moved_to": str(moved_to)} if moved_to else {}
+            told = {"prefix": prefix, "pictures": sorted(map(str, pictures)), **moved}
+            self._buckets.put_notice(name, json.dumps(told))
+
+    def about(self, key: str, since: float) -> Iterator[PictureKey | None]:
+        """For each delete of it that was told since then (seconds since 1970) where it moved to; None: nowhere."""
+        for name in self._buckets.notice_names(f"{PREFIX}{max(0, int(since * 1000)):013d}"):
+            notice = json.loads(self._buckets.notice(name))
+            if key in notice["pictures"]:
+                yield PictureKey.parse(notice.get("moved_to", ""))
 
     def read(self) -> int:
         """Bury what others have deleted since the last time; says how many pictures. Raises StorageUnavailable."""

@@ -9,7 +9,7 @@ from thumbstack.edge import Edge
 from thumbstack.inspection import Limits
 from thumbstack.metrics import watch
 from thumbstack.notices import Notices
-from uploader import errors, incoming, openapi, pictures, readiness, uploads, website
+from uploader import direct, errors, files, incoming, openapi, pictures, readiness, uploads, website
 from uploader.config import Config
 from uploader.intake import Intake
 from uploader.metrics import count_requests
@@ -63,6 +63,8 @@ def create_app(config: Config) -> Flask:
     app.register_blueprint(pictures.routes)
     app.register_blueprint(incoming.routes)
     app.register_blueprint(website.routes)
+    app.register_blueprint(direct.routes)
+    app.register_blueprint(files.routes)
     app.register_blueprint(openapi.routes)
     app.register_blueprint(readiness.routes(hasty, config.thumbor_servers, config.signer_server))
     errors.answer_in_json(app)

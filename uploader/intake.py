@@ -5,7 +5,7 @@ import io
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import BinaryIO
@@ -17,7 +17,7 @@ from thumbstack.location import without_location
 from thumbstack.metadata import ascii_text
 from thumbstack.picture_key import PictureKey, folder_for, folder_prefix, new_file
 from thumbstack.picture_type import JPEG, split_name
-from thumbstack.refusal import DigestMismatch, Missing
+from thumbstack.refusal import DigestMismatch, Missing, NoSuchPicture
 from thumbstack.upright import upright
 from uploader import metrics
 from uploader.scanner import Scanner
@@ -32,6 +32,15 @@ class Arrival:
     note: str = ""
     # SHA-256, where the client said what it sends.
     digest: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A file that was inspected, cleaned and scanned: what is to be stored, and what is known of it."""
+
+    body: BinaryIO
+    facts: Facts
+    metadata: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -62,34 +71,39 @@ class Intake:
         stem, _ = split_name(arrival.name)
         if not stem:
             raise Missing("The file has no name: give it one, it is how you ask for the picture later.")
-        body, facts, metadata = self._checked(arrival, app)
+        seen = self.inspect(arrival, app)
         folder = folder_for(stem)
-        known = None if again else self._known(folder_prefix(app, folder), facts)
+        known = None if again else self.known(folder_prefix(app, folder), seen)
         if known:
-            metrics.DUPLICATES.inc()
             return known
-        picture = PictureKey(app, folder, new_file(facts.type.extension, time.time()))
-        return self._store(picture, str(picture), body, facts, metadata)
+        picture = PictureKey(app, folder, new_file(seen.facts.type.extension, time.time()))
+        return self._store(picture, str(picture), seen)
 
     @metrics.UPLOAD_SECONDS.time()
     def hold(self, arrival: Arrival, app: str) -> TakenIn:
         """Take a file in under a new name of its own, and let it wait to be published."""
-        body, facts, metadata = self._checked(arrival, app)
-        picture = named(app, new_file(facts.type.extension, time.time()))
-        return replace(self._store(picture, picture.incoming, body, facts, metadata), waiting=True)
+        seen = self.inspect(arrival, app)
+        picture = named(app, new_file(seen.facts.type.extension, time.time()))
+        return replace(self._store(picture, picture.incoming, seen), waiting=True)
 
     def renew(self, picture: PictureKey, data: bytes, metadata: Mapping[str, str]) -> TakenIn:
         """Store another version of a picture that is there, with what was known of it."""
         with self._turn():
             facts = inspect(io.BytesIO(data), replace(self._limits, max_bytes=2 * self._limits.max_bytes))
-        return self._store(picture, str(picture), io.BytesIO(data), facts, {**metadata, **_told(facts)})
+        return self._store(picture, str(picture), Seen(io.BytesIO(data), facts, {**metadata, **_told(facts)}))
 
     def facts(self, picture: PictureKey) -> Facts:
         """What is to be known of a stored picture that nobody has inspected; raises what it is refused for."""
         with self._decoding:
             return inspect(io.BytesIO(self._buckets.read(str(picture))), self._limits)
 
-    def _checked(self, arrival: Arrival, app: str) -> tuple[BinaryIO, Facts, dict[str, str]]:
+    @property
+    def max_bytes(self) -> int:
+        """The largest file that is looked at."""
+        return self._limits.max_bytes
+
+    def inspect(self, arrival: Arrival, app: str) -> Seen:
+        """Look at a file, clean it, have it scanned; refused unless it may be stored."""
         rules = self._rules[app]
         limits = replace(self._limits, allowed_types=rules.types) if rules.types else self._limits
         with self._turn():
@@ -105,7 +119,7 @@ class Intake:
             metadata["note"] = ascii_text(arrival.note)
         if facts.sha256 != sent:
             metadata["sha256-sent"] = sent
-        return body, facts, metadata
+        return Seen(body, facts, metadata)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -132,20 +146,41 @@ class Intake:
         orientation = 1 if turn else facts.orientation
         return io.BytesIO(clean), replace(facts, bytes=len(clean), sha256=digest, orientation=orientation)
 
-    def _known(self, prefix: str, facts: Facts) -> TakenIn | None:
+    def known(self, prefix: str, seen: Seen) -> TakenIn | None:
+        """The picture under a prefix that holds these very bytes already."""
         for picture in self._buckets.originals(prefix):
-            if picture.extension == facts.type.extension:
+            if picture.extension == seen.facts.type.extension:
                 stored = self._buckets.stored(str(picture))
-                if stored.metadata.get("sha256") == facts.sha256:
+                if stored.metadata.get("sha256") == seen.facts.sha256:
+                    metrics.DUPLICATES.inc()
                     return TakenIn(picture, stored, duplicate=True)
         return None
 
-    def _store(self, picture: PictureKey, key: str, body: BinaryIO, facts: Facts, metadata: dict[str, str]) -> TakenIn:
-        self._buckets.put(key, body, facts.sha256, facts.type.content_type, metadata)
-        metrics.UPLOADS.labels(facts.type.extension).inc()
-        metrics.UPLOAD_BYTES.inc(facts.bytes)
+    def settle(self, picture: PictureKey, seen: Seen, *, over: str | None = None) -> TakenIn | None:
+        """Publish what was seen where nothing is, or over the bytes of that ETag; None where something else is there.
+
+        Where the very same is there already, that is as good.
+        """
+        kind, facts = seen.facts.type.content_type, seen.facts
+        if self._buckets.put_if(str(picture), seen.body, facts.sha256, kind, seen.metadata, over=over):
+            return self._counted(picture, seen)
+        with suppress(NoSuchPicture):
+            there = self._buckets.stored(str(picture))
+            if there.metadata.get("sha256") == facts.sha256:
+                return TakenIn(picture, there)
+        seen.body.seek(0)
+        return None
+
+    def _store(self, picture: PictureKey, key: str, seen: Seen) -> TakenIn:
+        self._buckets.put(key, seen.body, seen.facts.sha256, seen.facts.type.content_type, seen.metadata)
+        return self._counted(picture, seen)
+
+    def _counted(self, picture: PictureKey, seen: Seen) -> TakenIn:
+        metrics.UPLOADS.labels(seen.facts.type.extension).inc()
+        metrics.UPLOAD_BYTES.inc(seen.facts.bytes)
         # What S3 would say, without asking it.
-        return TakenIn(picture, Stored(facts.type.content_type, facts.bytes, datetime.now(UTC), metadata))
+        stored = Stored(seen.facts.type.content_type, seen.facts.bytes, datetime.now(UTC), seen.metadata)
+        return TakenIn(picture, stored)
 
 
 def named(app: str, file: str) -> PictureKey:

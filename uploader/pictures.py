@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from thumbstack.deletion import Deleted, delete_pictures
+from thumbstack.deletion import Deleted, delete_pictures, strays
 from thumbstack.picture_key import PictureKey, app_prefix, folder_for, folder_prefix
 from thumbstack.picture_type import split_name
 from thumbstack.refusal import Missing, NoSuchPicture, Refused
@@ -87,7 +87,10 @@ def delete() -> Response:
 def delete_all() -> Response:
     """Delete all pictures of the caller's app."""
     prefix = app_prefix(grant(private=True).app)
-    deleted = delete_pictures(room().buckets, room().edge, room().notices, prefix, dry_run=asked("dry_run"))
+    others = strays(room().buckets, prefix)
+    deleted = delete_pictures(
+        room().buckets, room().edge, room().notices, prefix, strays=others, dry_run=asked("dry_run")
+    )
     return counted(_status("Pictures deleted"), deleted)
 
 

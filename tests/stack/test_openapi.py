@@ -68,6 +68,7 @@ def aim(case: schemathesis.Case[Any], picture: Picture) -> None:
         "key": picture.key,
         "filename": picture.key,
         "filenames": [picture.key, file],
+        "file_path": f"{folder}/{file}",
         "preset": "MI",
     }
     for asked, known in ((case.path_parameters, address), (case.query, fields), (case.body, fields)):

@@ -91,6 +91,10 @@ def test_a_storage_in_trouble_is_told_in_seconds_and_names_nothing(
         client.get("/?name=a"),
         client.get("/pictures"),
         client.delete("/?name=a"),
+        client.post("/complete", data={"key": "o/demo/a/1763600000_0123456789abcdef.jpg"}),
+        client.get("/list_files"),
+        client.delete("/delete_file?file_path=a/1763600000_0123456789abcdef.jpg"),
+        client.delete("/delete_file?file_path=a/My Cat.JPG"),
         client.post("/publish", data={"filename": "1763600000_0123456789abcdef.jpg"}),
         client.get(f"/_variant/m/o/demo/a/1_a.jpg/10x10-fit-80-upscale-{'0' * 32}.jpg"),
     ]
