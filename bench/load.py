@@ -1,8 +1,10 @@
 """Load: clients that ask one thing after the other, and how long the answers took."""
 
+import json
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -69,11 +71,19 @@ def has_wrk() -> bool:
     return shutil.which("wrk") is not None
 
 
-def same_request(port: int, path: str, headers: Mapping[str, str], connections: int, seconds: float) -> Figures:
+def same_request(
+    port: int,
+    path: str,
+    headers: Mapping[str, str],
+    connections: int,
+    seconds: float,
+    method: str = "GET",
+    body: bytes | None = None,
+) -> Figures:
     """Ask for the same thing over and over; by wrk where there is one."""
     if not has_wrk():
         clients = [Client(port) for _ in range(connections)]
-        workers = [lambda client=client: client.ask(path, headers) for client in clients]
+        workers = [lambda client=client: client.ask(path, headers, method, body) for client in clients]
         return by_threads(workers, max(connections, int(2000 * seconds)), "requests")
     command = [
         "wrk",
@@ -87,9 +97,14 @@ def same_request(port: int, path: str, headers: Mapping[str, str], connections: 
     ]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
-    done = subprocess.run(
-        [*command, f"http://{LOOPBACK}:{port}{path}"], check=True, capture_output=True, text=True, timeout=seconds + 60
-    )
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        # wrk has no other way to say it. JSON's strings are Lua's, too, as far as they are ASCII and hold no \\u.
+        script.write(f"wrk.method = {json.dumps(method)}\n")
+        if body is not None:
+            script.write(f"wrk.body = {json.dumps(body.decode('ascii'))}\n")
+        script.flush()
+        command += ["-s", script.name, f"http://{LOOPBACK}:{port}{path}"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60)
     return read_wrk(done.stdout)
 
 

@@ -131,6 +131,12 @@ class Stack:
         facts = (self._data / "run" / "nginx" / "conf" / "templates" / "facts.conf").read_text()
         return "http://" + facts.partition("http://")[2].partition('"')[0]
 
+    @property
+    def signer_port(self) -> int:
+        """Where the signer's gunicorn listens, without nginx."""
+        upstreams = (self._data / "run" / "nginx" / "conf" / "templates" / "upstreams.conf").read_text()
+        return int(upstreams.partition("upstream signer")[2].partition(f"{LOOPBACK}:")[2].partition(";")[0])
+
     def upload(self, client: Client, body: bytes) -> PictureKey:
         """Upload a JPEG as `curl -F` does; stored again though its bytes are known."""
         head = (

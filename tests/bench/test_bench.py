@@ -89,7 +89,7 @@ def test_a_failure_in_a_thread_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["hits", "many_hits", "misses", "crops", "rivals", "nodes", "faults", "uploads", "start_stop"]
+    "script", ["hits", "many_hits", "signing", "misses", "crops", "rivals", "nodes", "faults", "uploads", "start_stop"]
 )
 def test_every_script_tells_what_it_is_for(script: str) -> None:
     """`--help` is where somebody looks first."""
@@ -105,7 +105,12 @@ def test_every_script_tells_what_it_is_for(script: str) -> None:
 @pytest.mark.parametrize(
     ("script", "few", "sides"),
     [
-        ("hits", ["--connections", "2", "--seconds", "1"], {"stack", "plain file", "plain file, logged"}),
+        (
+            "hits",
+            ["--connections", "2", "--seconds", "1", "--addresses", "readable"],
+            {"stack", "plain file", "plain file, logged"},
+        ),
+        ("signing", ["--connections", "2", "--seconds", "1"], {"signer", "bare Flask"}),
         ("many_hits", ["--connections", "2", "--seconds", "1", "--pictures", "20"], {"stack", "plain files"}),
         ("misses", ["--clients", "2", "--requests", "6"], {"stack", "bare Thumbor"}),
         ("uploads", ["--clients", "1", "--uploads", "1"], {"stack", "boto3", "boto3, unversioned", "presigned PUT"}),
