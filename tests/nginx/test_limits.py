@@ -38,12 +38,16 @@ def client() -> dict[str, str]:
     return {"X-Forwarded-For": f"198.51.100.{next(_numbers)}"}
 
 
-@pytest.mark.parametrize("address", ["/{}", "/t/{}/u/{}", "/sig/{}/{}"], ids=["original", "readable", "signed"])
+@pytest.mark.parametrize(
+    "address",
+    ["/{}", "/t/{}/u/{}", "/sig/{}/{}", "/website/m/{1}/{0}.jpg"],
+    ids=["original", "readable", "signed", "website"],
+)
 def test_a_flood_of_misses_is_told_to_come_again_and_a_hit_never_is(
     house: House, picture: str, client: dict[str, str], address: str
 ) -> None:
     def path(number: int) -> str:
-        return address.format(number, picture) if "{}/" in address else f"/{picture}{number}"
+        return f"/{picture}{number}" if address == "/{}" else address.format(number, picture)
 
     answers = [house.ask(path(number), headers=client) for number in range(15)]
 

@@ -55,6 +55,29 @@ def test_a_variant_comes_from_the_bucket_without_a_signature_and_is_kept(house: 
     assert house.entry(f"|/website/{variant}|").exists()
 
 
+@pytest.mark.parametrize("warm", [True, False], ids=["hit", "miss"])
+def test_a_part_of_a_variant_and_one_that_it_has_not(house: House, variant: str, warm: bool) -> None:
+    house.s3.answer = there
+    if warm:
+        house.ask(f"/website/{variant}")
+
+    part, none = (house.ask(f"/website/{variant}", headers={"Range": asked}) for asked in ("bytes=2-4", "bytes=99-"))
+
+    assert (part.status, part.body, part.headers["Content-Range"]) == (206, b"ria", "bytes 2-4/7")
+    assert (none.status, none.json["code"]) == (416, "range_not_satisfiable")
+    assert none.headers["Cache-Control"] == "no-store"
+    assert len(house.s3.seen) == 1
+
+
+def test_a_part_of_a_missing_variant_is_the_way_to_where_it_is_made(house: House, variant: str) -> None:
+    house.s3.answer = missing
+
+    answers = [house.ask(f"/website/{variant}", headers={"Range": "bytes=2-4"}) for _ in range(2)]
+
+    assert [(answer.status, answer.headers["Location"]) for answer in answers] == [(302, f"/{variant}")] * 2
+    assert len(house.s3.seen) == 2
+
+
 @pytest.mark.parametrize("answer", [missing, forbidden])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_missing_one_is_a_way_to_where_it_is_made_and_that_is_never_kept(
