@@ -25,7 +25,9 @@ def test_a_package_that_is_left_out_is_missed() -> None:
     assert "boto3" in imported("uploader") - installed("signer")
 
 
-@pytest.mark.parametrize(("room", "distribution"), [("signer", "flask"), ("thumbor", "tinycss2"), ("uploader", "pillow")])
+@pytest.mark.parametrize(
+    ("room", "distribution"), [("signer", "flask"), ("thumbor", "tinycss2"), ("uploader", "pillow")]
+)
 def test_what_a_room_imports_is_seen(room: str, distribution: str) -> None:
     assert distribution in imported(room)
 
