@@ -9,10 +9,12 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -37,11 +39,15 @@ _ACCEPT = {"Accept": "image/jpeg"}
 _SOMEBODY_ELSE = "127.0.0.2"
 _ANSWERED_WITHIN_SECONDS = 90
 _RECOVERED_WITHIN_SECONDS = 60
-_CACHE_MEGABYTES = 24
+# nginx looks every 10 s whether enough is free: what grows meanwhile must fit.
+_DISK_MEGABYTES, _FREE_MEGABYTES = 96, 32
+_LOOKED_AFTER_SECONDS = 30
 _SLOW_READERS = 1000
+# More than one client may have under way.
+_FLOOD = 300
 # Between two of one client: whoever reads as fast as Python can takes the processor from the rest.
-_PAUSE_SECONDS = {"hits": 0.01, "uploads": 0.2, "healthz": 0.1}
-_BUCKETS = {"PICTURES_BUCKET": "thumbstack-pictures", "RESULTS_BUCKET": "thumbstack-results"}
+_PAUSE_SECONDS = {"hits": 0.01, "others' misses": 0.3, "uploads": 0.2, "healthz": 0.1}
+_BUCKETS = {f"{name.upper()}_BUCKET": f"thumbstack-{name}" for name in ("pictures", "results", "website")}
 
 
 @dataclass
@@ -99,6 +105,17 @@ class Traffic:
         """A thumbnail that is not there yet."""
         return self._ask(self.new_path())[0]
 
+    def other_miss(self) -> int:
+        """Likewise, for somebody else who asks for few."""
+        return self._ask(self.new_path(), _SOMEBODY_ELSE)[0]
+
+    def large_miss(self) -> int:
+        """A variant of half a megabyte, not more often than disks are looked after."""
+        time.sleep(0.15)
+        number = next(self._numbers)
+        picture = self._pictures[number % len(self._pictures)]
+        return self._ask(self._stack.signed(picture, f"1500x{300 + number % 700}/filters:quality(97)"))[0]
+
     def upload(self) -> int:
         """A picture of its own, as `curl -F` does."""
         name = f"drill-{next(self._numbers)}"
@@ -139,10 +156,12 @@ class Traffic:
         return None
 
     @contextmanager
-    def going_on(self, misses: int = 2) -> Iterator[dict[str, Seen]]:
-        """All kinds at the same time, in threads, until the end."""
+    def going_on(self, clients: int, miss: Callable[[], int]) -> Iterator[dict[str, Seen]]:
+        """All kinds at the same time, in threads, until the end; so many clients ask for what is not there."""
         done = threading.Event()
-        seen = {kind: Seen() for kind in ("hits", "misses", "uploads", "healthz")}
+        kinds = {"hits": self.hit, "misses": miss, "others' misses": self.other_miss}
+        kinds |= {"uploads": self.upload, "healthz": self.health}
+        seen = {kind: Seen() for kind in kinds}
 
         def repeat(kind: str, what: Callable[[], int]) -> None:
             while not done.is_set():
@@ -152,8 +171,7 @@ class Traffic:
                 seen[kind].milliseconds.append((time.perf_counter() - began) * 1000)
                 time.sleep(_PAUSE_SECONDS.get(kind, 0))
 
-        work = [("hits", self.hit)] * 2 + [("misses", self.miss)] * misses
-        work += [("uploads", self.upload), ("healthz", self.health)]
+        work = [*kinds.items(), ("hits", self.hit), *[("misses", miss)] * (clients - 1)]
         threads = [threading.Thread(target=repeat, args=each) for each in work]
         for thread in threads:
             thread.start()
@@ -195,7 +213,7 @@ def _s3(place: Path) -> Iterator[str]:
 def _small_disk(path: Path) -> Iterator[bool]:
     """Mount a small file system at the path; False where that is not allowed."""
     path.mkdir(mode=0o700, parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_CACHE_MEGABYTES}m,mode=700", "tmpfs", str(path)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MEGABYTES}m,mode=700", "tmpfs", str(path)]
     try:
         done = subprocess.run(mount, capture_output=True, text=True)
     except FileNotFoundError:
@@ -239,21 +257,18 @@ class Drills:
                     kills += 1
         return f"{kills} kills"
 
-    def full_disk(self) -> str:
-        """Nothing more can be written where the edge keeps its pictures."""
-        filler = self._cache / "filler"
-        with filler.open("wb") as file, suppress(OSError):
-            while True:
-                file.write(bytes(1 << 16))
-                file.flush()
-        try:
-            time.sleep(self._seconds)
-            return ""
-        finally:
-            filler.unlink()
+    def full_disk(self, left_megabytes: int) -> str:
+        """Somebody else takes the disk where the edge keeps its pictures, but for so much."""
+        # Without a name: nginx removes from its cache what it does not know.
+        with tempfile.TemporaryFile(dir=self._cache, buffering=0) as filler:
+            with suppress(OSError):
+                while shutil.disk_usage(self._cache).free > left_megabytes << 20 or not left_megabytes:
+                    filler.write(bytes(1 << 16))
+            time.sleep(max(self._seconds, _LOOKED_AFTER_SECONDS) if left_megabytes else self._seconds)
+        return ""
 
     def quiet(self) -> str:
-        """No fault: what the others are compared with; for a flood, its misses are the fault."""
+        """No fault but what the clients do: what the others are compared with."""
         time.sleep(self._seconds)
         return ""
 
@@ -298,7 +313,17 @@ def _still_open(reader: socket.socket) -> bool:
 def main() -> None:
     """Run the drills one after another, on one stack behind a proxy that makes S3's faults."""
     parser = arguments("faults", __doc__ or "", rounds=1)
-    names = ["quiet", "S3 stopped", "S3 slow", "S3 503", "Thumbor killed", "disk full", "flood", "slow readers"]
+    names = [
+        "quiet",
+        "S3 stopped",
+        "S3 slow",
+        "S3 503",
+        "Thumbor killed",
+        "disk small",
+        "disk full",
+        "flood",
+        "slow readers",
+    ]
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="these drills (all)")
     parser.add_argument("--seconds", type=float, default=15, help="how long a fault lasts (%(default)s)")
     options = parser.parse_args()
@@ -308,11 +333,12 @@ def main() -> None:
         place = ends.enter_context(folder())
         endpoint = ends.enter_context(_s3(place))
         proxy = ends.enter_context(FaultProxy(endpoint).running())
-        # As shipped: with its limits on misses.
-        stack = Stack(place / "stack", {})
+        # As shipped: with its limits on misses. Of a small disk less can be kept free.
+        stack = Stack(place / "stack", {"EDGE_CACHE_MIN_FREE": f"{_FREE_MEGABYTES}m"})
         stack.share(place / "secrets.env", proxy.endpoint)
         cache = stack.keys.parent / "cache"
-        mounted = ends.enter_context(_small_disk(cache)) if "disk full" in options.only else False
+        small = {"disk small", "disk full"}
+        mounted = ends.enter_context(_small_disk(cache)) if small & set(options.only) else False
         ends.callback(stack.stop)
         stack.start()
         client = Client(stack.port)
@@ -329,16 +355,18 @@ def main() -> None:
             "S3 slow": partial(drills.s3, "slow"),
             "S3 503": partial(drills.s3, "every third 503"),
             "Thumbor killed": drills.killed_thumbor,
-            "disk full": drills.full_disk,
+            "disk small": partial(drills.full_disk, _FREE_MEGABYTES),
+            "disk full": partial(drills.full_disk, 0),
             "flood": drills.quiet,
             "slow readers": partial(drills.slow_readers, str(large)),
         }
         for name in options.only:
-            if name == "disk full" and not mounted:
-                print("LEFT OUT: disk full. A small file system cannot be mounted here; root may.", file=sys.stderr)
+            if name in small and not mounted:
+                print(f"LEFT OUT: {name}. A small file system cannot be mounted here; root may.", file=sys.stderr)
                 continue
             drill = known[name]
-            with traffic.going_on(misses=24 if name == "flood" else 2) as seen:
+            miss = traffic.large_miss if name == "disk small" else traffic.miss
+            with traffic.going_on(_FLOOD if name == "flood" else 2, miss) as seen:
                 note = drill()
             recovered = traffic.recovered()
             lost = traffic.lost()
@@ -354,7 +382,7 @@ def main() -> None:
             print(f"{name}: {'held' if held else 'DID NOT HOLD'}" + (f"; {note}" if note else ""), end="; ")
             print(f"works again after {recovered} s; {lost} of {len(traffic.uploaded)} uploads so far lost")
             for kind, figures in kinds.items():
-                print(f"  {kind:8} " + "   ".join(f"{name} {value}" for name, value in figures.items()), flush=True)
+                print(f"  {kind:14} " + "   ".join(f"{name} {value}" for name, value in figures.items()), flush=True)
     print(json.dumps({"bench": "faults", "cores": os.cpu_count(), "good": good, "drills": results}))
     sys.exit(not good)
 
