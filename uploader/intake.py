@@ -94,7 +94,7 @@ class Intake:
 
     def facts(self, picture: PictureKey) -> Facts:
         """What is to be known of a stored picture that nobody has inspected; raises what it is refused for."""
-        with self._decoding:
+        with self._turn():
             return inspect(io.BytesIO(self._buckets.read(str(picture))), self._limits)
 
     @property

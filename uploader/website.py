@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 from thumbstack.buckets import Stored
 from thumbstack.picture_key import PictureKey
 from thumbstack.picture_type import ALL_TYPES, PictureType
-from thumbstack.refusal import NoSuchPicture, NotAPicture, Unavailable
+from thumbstack.refusal import NoSuchPicture, NotAPicture, TooLarge, Unavailable
 from thumbstack.resize_url import ResizePath
 from thumbstack.signing import signed_path
 from uploader.room import Room, room
@@ -21,7 +21,7 @@ _BY_CONTENT_TYPE = {kind.content_type: kind for kind in ALL_TYPES}
 
 
 @dataclass(frozen=True)
-class Seen:
+class Measured:
     """A picture's size as it is seen, and its type."""
 
     width: int
@@ -45,8 +45,8 @@ def variant(app: str, folder: str, file: str, name: str) -> Response:
 
 def _made(here: Room, asked: ResizePath) -> Response | None:
     """Render a variant and store it; what the render answers where it does not come to that."""
-    seen = _seen(here, asked.picture)
-    options = asked.resize.options(seen.width, seen.height, seen.kind)
+    known = _measured(here, asked.picture)
+    options = asked.resize.options(known.width, known.height, known.kind)
     render = _render(here, signed_path(asked.picture, options, here.security_key), asked.resize.content_type)
     if render.status_code != 200:
         headers = {name: render.headers[name] for name in ("Content-Type", "Retry-After") if name in render.headers}
@@ -78,19 +78,23 @@ def _render(here: Room, path: str, accept: str) -> requests.Response:
         raise Unavailable("The picture cannot be made just now: try again in a few seconds.") from error
 
 
-def _seen(here: Room, picture: PictureKey) -> Seen:
+def _measured(here: Room, picture: PictureKey) -> Measured:
     """What is known of a picture since it was inspected; one that came past the inspection is looked at now."""
     stored = here.buckets.stored(str(picture))
     known = _known(stored)
     if known:
         return known
+    if stored.bytes > here.intake.max_bytes:
+        raise TooLarge(f"The original is larger than {here.intake.max_bytes} bytes: it is not rendered.")
     facts = here.intake.facts(picture)
-    if facts.width is None or facts.height is None:
+    if not facts.width or not facts.height:
         raise NotAPicture("This file has no sizes: ask for the original.")
-    return Seen(facts.width, facts.height, facts.type)
+    return Measured(facts.width, facts.height, facts.type)
 
 
-def _known(stored: Stored) -> Seen | None:
-    sides = [stored.metadata.get(side, "") for side in ("width", "height")]
+def _known(stored: Stored) -> Measured | None:
+    width, height = (stored.metadata.get(side, "") for side in ("width", "height"))
     kind = _BY_CONTENT_TYPE.get(stored.content_type)
-    return Seen(int(sides[0]), int(sides[1]), kind) if kind and all(side.isdigit() for side in sides) else None
+    if kind and width.isdecimal() and height.isdecimal() and int(width) and int(height):
+        return Measured(int(width), int(height), kind)
+    return None

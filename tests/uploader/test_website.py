@@ -191,6 +191,35 @@ def test_a_picture_that_nobody_has_inspected_is_measured(
     assert asked == signed_path(direct, "fit-in/70x70/filters:quality(80):format(jpg)", KEY)
 
 
+def test_a_file_that_is_too_large_to_be_looked_at_is_not_read(
+    client: FlaskClient, buckets: Buckets, edge: Edge, config: Config
+) -> None:
+    direct = PictureKey("demo", "direct", "large.jpg")
+    buckets.client.put_object(Bucket=buckets.pictures, Key=str(direct), Body=bytes(config.max_upload_bytes + 1))
+
+    answer = client.get(f"/_variant{path(direct)}")
+
+    assert (answer.status_code, answer.json and answer.json["code"], edge.asked) == (413, "too_large", [])
+
+
+@pytest.mark.parametrize("width", ["0", "x", "", "-5"])
+def test_a_size_that_is_none_is_not_believed(
+    client: FlaskClient, buckets: Buckets, edge: Edge, coffee: bytes, width: str
+) -> None:
+    direct = PictureKey("demo", "direct", f"by-another-{width}.jpg")
+    buckets.client.put_object(
+        Bucket=buckets.pictures,
+        Key=str(direct),
+        Body=coffee,
+        ContentType="image/jpeg",
+        Metadata={"width": width, "height": "400"},
+    )
+
+    assert client.get(f"/_variant{path(direct, '70x70-fit-80-noupscale.jpg')}").status_code == 302
+    # Of 600x400; Thumbor would make it 47 high.
+    assert [asked for asked, _ in edge.asked] == [signed_path(direct, "70x46/filters:quality(80)", KEY)]
+
+
 def test_a_file_that_has_no_sizes_is_refused(client: FlaskClient, buckets: Buckets, edge: Edge) -> None:
     for key, body, code in (
         ("o/demo/direct/a.pdf", b"%PDF-1.4\n%%EOF", "undecodable"),
