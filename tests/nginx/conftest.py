@@ -110,7 +110,7 @@ def furnished(binary: Path, variables: dict[str, str], directory: Path) -> Itera
         rooms["signer"],
         thumbors,
         rooms["s3"],
-        process.pid,
+        process,
         variables["METRICS_LISTEN"],
     )
     try:

@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -164,7 +165,7 @@ class House:
     signer: Room
     thumbors: list[Room]
     s3: Room
-    pid: int
+    nginx: subprocess.Popen[bytes]
     metrics: str
 
     @property

@@ -46,6 +46,16 @@ def test_a_miss_is_seen_by_the_edge_and_by_the_routes(house: House, picture: str
     assert float(edge["upstream_time"]) >= 0
 
 
+def test_a_part_of_a_picture_is_a_hit_like_the_whole(house: House, picture: str) -> None:
+    house.ask(f"/sig/{picture}")
+    request_id = secrets.token_hex(8)
+
+    house.ask(f"/sig/{picture}", headers={"X-Request-ID": request_id, "Range": "bytes=0-1"})
+
+    _, edge = house.log(request_id, 2)
+    assert (edge["server"], edge["status"], edge["cache"]) == ("edge", 206, "HIT")
+
+
 def test_no_key_and_no_signature_is_written_down(house: House) -> None:
     house.uploader.answer = lambda seen: Answer(
         200, {"X-Accel-Redirect": "/_s3/bucket/o/a/b/c.jpg?X-Amz-Signature=presigned-word"}

@@ -188,8 +188,9 @@ class Embedded(Stack):
         "s3": ("weed", "s3/serve.py"),
     }
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **variables: str) -> None:
         self.data = folder / "data"
+        self._variables = variables
         self._output = folder / "output"
         self._port = free_port()
         self.url = f"http://localhost:{self._port}"
@@ -202,6 +203,7 @@ class Embedded(Stack):
             "PORT": str(self._port),
             "DATA": str(self.data),
             "API_KEYS": json.dumps([SHOP]),
+            **self._variables,
         }
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(["make", "run"], cwd=ROOT, env=environment, stdout=output, stderr=output)
