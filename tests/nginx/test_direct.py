@@ -54,7 +54,7 @@ def test_nothing_of_s3_shows(house: House) -> None:
 @pytest.mark.parametrize(
     ("status", "told", "code"),
     [
-        (303, 503, "storage_unavailable"),
+        (303, 403, "ticket_refused"),
         (307, 503, "storage_unavailable"),
         (400, 403, "ticket_refused"),
         (403, 403, "ticket_refused"),
