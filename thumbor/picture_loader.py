@@ -21,8 +21,8 @@ from thumbstack.picture_type import SVG
 _log = logging.getLogger("thumbstack.picture_loader")
 # Thumbor passes a number on as the status.
 _NOT_DRAWN = 400
-# A whole original, at most.
-_SECONDS = 10
+# A whole original, at most: with a look-up of the result before it (2), nobody waits for S3 longer than 12 s.
+_SECONDS = 9
 
 
 async def load(context: Context, url: str) -> LoaderResult:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
 from thumbstack.picture_key import PictureKey, incoming_prefix
 from thumbstack.picture_type import BY_EXTENSION
@@ -31,9 +31,10 @@ _PIECE_BYTES = 256 * 1024
 def s3_client(endpoint: str | None, region: str, *, patience_seconds: int = 10, attempts: int = 2) -> "S3Client":
     """An S3 client that gives up in seconds: a caller waits for it, and a thread of ours with him.
 
-    `patience_seconds` is the longest silence, not the longest transfer; a second attempt hides one lost connection.
+    `patience_seconds` is the longest silence, not the longest transfer; a second attempt hides one lost connection, or
+    one answer of S3's that it is busy.
     """
-    return boto3.client(
+    client = boto3.client(
         "s3",
         endpoint_url=endpoint or None,
         region_name=region,
@@ -48,6 +49,14 @@ def s3_client(endpoint: str | None, region: str, *, patience_seconds: int = 10, 
             s3={"addressing_style": "path", "us_east_1_regional_endpoint": "regional"},
         ),
     )
+    client.meta.events.register_first("needs-retry.s3", _do_not_wait_twice)
+    return client
+
+
+def _do_not_wait_twice(caught_exception: Exception | None, **_: object) -> None:
+    """Raise what botocore would try again: what was silent for so long would be silent again."""
+    if isinstance(caught_exception, ReadTimeoutError):
+        raise caught_exception
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def wait_until(what: Callable[[], object]) -> None:
 WaitUntil = Callable[[Callable[[], object]], None]
 
 
-@pytest.fixture(name="wait_until")
+@pytest.fixture(name="wait_until", scope="session")
 def _wait_until() -> WaitUntil:
     """Waits for a condition."""
     return wait_until

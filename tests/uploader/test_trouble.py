@@ -108,6 +108,21 @@ def test_a_storage_in_trouble_is_told_in_seconds_and_names_nothing(
             assert secret not in told.text
 
 
+def test_a_silence_is_waited_for_once_and_a_refusal_is_tried_again(
+    config: Config, scripted: ScriptedS3, coffee: bytes
+) -> None:
+    endpoint = f"http://127.0.0.1:{scripted.server.server_port}"
+    client = create_app(config.model_copy(update={"s3_endpoint": endpoint, "s3_patience_seconds": 1})).test_client()
+
+    scripted.script = lambda method: None
+    assert client.post("/", data={"file": (io.BytesIO(coffee), "a.jpg"), "again": "1"}).status_code == 503
+    assert scripted.asked == ["PUT"]
+
+    scripted.script = lambda method: (503, "SlowDown")
+    assert client.post("/", data={"file": (io.BytesIO(coffee), "a.jpg"), "again": "1"}).status_code == 503
+    assert scripted.asked == ["PUT"] * 3
+
+
 # werkzeug leaves a part that it could not write for the garbage collector to close, who then complains.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_full_disk_is_told(client: FlaskClient, buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:
