@@ -6,7 +6,7 @@ Thumbor makes a Metrics for each request and tells it what happens in words that
 
 import time
 
-import renewal
+import ending
 from prometheus_client import Counter, Gauge, Histogram
 from thumbor.context import Context
 from thumbor.handlers import BaseHandler, ContextHandler
@@ -63,7 +63,7 @@ class Metrics(BaseMetrics):  # type: ignore[misc]
             RENDERS.dec()
         method = self._handler.request.method or ""
         metrics.answered("picture", method, status, time.perf_counter() - self._began)
-        renewal.look()
+        ending.look()
 
 
 class _Told(BaseHandler):  # type: ignore[misc]

@@ -1,6 +1,7 @@
 """Can this node do its work? Asked by ``make run``, by people and by monitors; never by what replaces nodes."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 from flask import Blueprint, Response, jsonify
@@ -19,6 +20,12 @@ def _answers(url: str) -> bool:
         return False
 
 
+def _any_answers(urls: Sequence[str]) -> bool:
+    """Ask all at once: together they may take no longer than one of them."""
+    with ThreadPoolExecutor(len(urls)) as pool:
+        return any(pool.map(_answers, urls))
+
+
 def routes(buckets: Buckets, thumbor_servers: Sequence[str], signer_server: str | None) -> Blueprint:
     """``GET /readyz``: 200, or 503 with what does not answer."""
     blueprint = Blueprint("readiness", __name__)
@@ -31,7 +38,7 @@ def routes(buckets: Buckets, thumbor_servers: Sequence[str], signer_server: str 
         except Refused as refusal:
             reasons["s3"] = refusal.sentence
         # One Thumbor of several is enough: nginx passes the others by.
-        if thumbor_servers and not any(_answers(f"http://{server}/healthcheck") for server in thumbor_servers):
+        if thumbor_servers and not _any_answers([f"http://{server}/healthcheck" for server in thumbor_servers]):
             reasons["thumbor"] = "No Thumbor process answers."
         if signer_server and not _answers(f"http://{signer_server}/healthz"):
             reasons["signer"] = "The signer does not answer."

@@ -273,3 +273,13 @@ def test_no_answer_names_a_version_and_none_is_sniffed(house: House, picture: st
 
     assert answer.headers["Server"] == "nginx"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_node_without_its_uploader_is_alive_and_not_ready(house: House) -> None:
+    house.uploader.die()
+
+    answer = house.ask("/readyz")
+
+    assert (answer.status, answer.headers["Content-Type"]) == (503, "application/json")
+    assert answer.json == {"ready": False, "reasons": {"uploader": "The uploader does not answer."}}
+    assert house.ask("/healthz").status == 200

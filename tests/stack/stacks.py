@@ -134,6 +134,18 @@ class Stack(ABC):
         """Send one process a signal."""
         os.kill(pid, number)
 
+    def numbers(self, room: str) -> list[str]:
+        """What each process, or group of processes, of a room tells Prometheus; none where one does not answer."""
+        try:
+            answers = [requests.get(f"http://{address}/metrics", timeout=10) for address in self.metrics(room)]
+        except requests.RequestException:
+            return []
+        return [answer.text for answer in answers if answer.ok]
+
+    @abstractmethod
+    def metrics(self, room: str) -> list[str]:
+        """Where a room tells its numbers."""
+
     @abstractmethod
     def log(self, room: str) -> str:
         """All that a room has logged."""
@@ -226,6 +238,10 @@ class Embedded(Stack):
                 os.kill(pid, signal.SIGINT)
         return self._process.wait(2 * PATIENCE_SECONDS)
 
+    def metrics(self, room: str) -> list[str]:
+        told = json.loads((self.data / "run" / "targets.json").read_text())
+        return [address for one in told if one["labels"]["job"] == room for address in one["targets"]]
+
     def log(self, room: str) -> str:
         return "".join(path.read_text() for path in sorted((self.data / "logs").glob(f"{room}*.log*")))
 
@@ -280,6 +296,7 @@ class Containers(Stack):
             "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(32),
         }
         self.security_keys = secrets.token_urlsafe(32)
+        self.project = f"thumbstack-test-{os.getpid()}"
         variables = {
             **self.s3_credentials,
             "SECURITY_KEYS": self.security_keys,
@@ -287,7 +304,7 @@ class Containers(Stack):
             "API_KEYS": f"'{json.dumps([SHOP])}'",
             "WEBSITE_BUCKET": self.website_bucket,
             "PORT": str(self._port),
-            "COMPOSE_PROJECT_NAME": f"thumbstack-test-{os.getpid()}",
+            "COMPOSE_PROJECT_NAME": self.project,
             **{
                 name: os.environ[name]
                 for name in ("BASE", "BUILD_NETWORK", "GIT_COMMIT", "CREATED")
@@ -322,6 +339,12 @@ class Containers(Stack):
             ["docker", "inspect", "--format", what, *ids], check=True, capture_output=True, text=True, timeout=30
         )
         return done.stdout.split()
+
+    def metrics(self, room: str) -> list[str]:
+        port = {"nginx": 5002, "uploader": 8000, "signer": 8001, "thumbor": 8888, "s3": 9327}[room]
+        network = f"{self.project}_{'storage' if room == 's3' else 'rooms'}"
+        addresses = self._inspect(room, f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}')
+        return [f"{address}:{port}" for address in addresses]
 
     def log(self, room: str) -> str:
         return self._run("logs", "--no-log-prefix", *([room] if room else []))

@@ -47,6 +47,23 @@ def test_without_s3_cached_pictures_are_served_and_uploads_may_come_again(
     assert requests.get(photo.urls["SI"], timeout=30).status_code == 200
 
 
+@pytest.mark.parametrize("room", ["thumbor", "signer", "uploader"])
+def test_a_room_that_hangs_is_named_and_the_node_is_alive(stack: Stack, room: str) -> None:
+    stopped = stack.processes(room)
+    for pid in stopped:
+        stack.signal(pid, signal.SIGSTOP)
+    try:
+        alive = requests.get(f"{stack.url}/healthz", timeout=60)
+        ready = requests.get(f"{stack.url}/readyz", timeout=60)
+    finally:
+        for pid in reversed(stopped):
+            stack.signal(pid, signal.SIGCONT)
+
+    assert alive.status_code == 200
+    assert (ready.status_code, set(ready.json()["reasons"])) == (503, {room})
+    assert stack.eventually(stack.ready)
+
+
 class SlowUpload:
     """An upload whose body arrives in two halves, with something in between."""
 

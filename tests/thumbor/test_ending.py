@@ -1,10 +1,11 @@
-"""A process that outgrew its memory begins again, and nobody who asks meanwhile notices."""
+"""A process that outgrew its memory begins again, and nobody who asks meanwhile notices; and what a stop cuts off."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 if TYPE_CHECKING:
     from tests.thumbor.conftest import S3, Thumbors, WaitUntil
@@ -31,9 +32,7 @@ def test_an_outgrown_process_begins_again_and_no_request_fails(
 def test_a_process_that_is_told_to_stop_meanwhile_stops(
     thumbors: "Thumbors", s3: "S3", wait_until: "WaitUntil", coffee: bytes
 ) -> None:
-    thumbor = thumbors.start(
-        {**s3.environment(), "MAX_RESIDENT_BYTES": "1", "STOP_SECONDS": "1"}, '\nENGINE = "held_engine"\n'
-    )
+    thumbor = thumbors.start({**s3.environment(), "MAX_RESIDENT_BYTES": "1"}, '\nENGINE = "held_engine"\n')
     picture, other = s3.put(coffee, "jpg"), s3.put(b"no picture", "jpg")
 
     with ThreadPoolExecutor() as client:
@@ -60,3 +59,39 @@ def test_a_process_within_its_limit_goes_on(thumbors: "Thumbors", s3: "S3", coff
 def test_a_wrong_limit_stops_the_boot_and_is_named(thumbors: "Thumbors", s3: "S3") -> None:
     with pytest.raises(AssertionError, match="MAX_RESIDENT_BYTES is wrong"):
         thumbors.start({**s3.environment(), "MAX_RESIDENT_BYTES": "much"})
+
+
+def test_what_takes_longer_than_a_stop_may_is_cut_off_without_a_word(
+    thumbors: "Thumbors", s3: "S3", wait_until: "WaitUntil", coffee: bytes
+) -> None:
+    thumbor = thumbors.start({**s3.environment(), "STOP_SECONDS": "0"}, '\nENGINE = "held_engine"\n')
+
+    with ThreadPoolExecutor() as client:
+        answer = client.submit(thumbor.get, s3.put(coffee, "jpg"), "60x40")
+        thumbor.wait_for_a_render()
+        thumbor.process.send_signal(signal.SIGTERM)
+        # An answer, whatever it says, would be passed on; without one nginx asks the next process.
+        wait_until(lambda: "Caught signal: 15" in thumbor.log.read_text())
+        thumbor.open_gate()
+        with pytest.raises(requests.ConnectionError):
+            answer.result()
+
+    assert thumbor.process.wait(60) == 0
+
+
+def test_requests_that_come_after_a_stop_find_the_door_closed(
+    thumbors: "Thumbors", s3: "S3", wait_until: "WaitUntil", coffee: bytes
+) -> None:
+    thumbor = thumbors.start(s3.environment(), '\nENGINE = "held_engine"\n')
+
+    with ThreadPoolExecutor() as client:
+        answer = client.submit(thumbor.get, s3.put(coffee, "jpg"), "60x40")
+        thumbor.wait_for_a_render()
+        thumbor.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "Caught signal: 15" in thumbor.log.read_text())
+        with pytest.raises(requests.ConnectionError):
+            thumbor.get(s3.put(coffee, "jpg"), "60x40")
+        thumbor.open_gate()
+        assert answer.result().status_code == 200
+
+    assert thumbor.process.wait(60) == 0
