@@ -28,6 +28,7 @@ from thumbstack.picture_key import PictureKey
 from thumbstack.picture_type import PDF
 from thumbstack.presets import chosen_options, read_presets
 from thumbstack.refusal import Missing, NotAPicture
+from thumbstack.resize_url import read_resize, resize_path
 from thumbstack.signing import signed_path
 
 __all__ = ["Deleted", "Page", "Picture", "Source", "Thumbstack", "Ticket", "Unreachable"]
@@ -39,7 +40,8 @@ class Thumbstack:
     """The service at `url`.
 
     An upload takes either API key, all the rest the private one; with `security_keys` (as the service has them, newest
-    first) URLs are signed here, without asking it, by `presets` if the service has others than it came with.
+    first) URLs are signed here, without asking it: by `presets` if the service has others than it came with, and for
+    `website` if it has another address than the service.
 
     What may be asked twice is asked up to `retries` times more where no connection can be made, one breaks, or the
     answer is 429, 502, 503 or 504, after the time that Retry-After says. An upload is sent again only where nothing was
@@ -56,6 +58,7 @@ class Thumbstack:
         private_api_key: str | None = None,
         security_keys: str | Sequence[str] = (),
         presets: Mapping[str, str] | None = None,
+        website: str | None = None,
         timeout: float | tuple[float, float] = (10, 60),
         retries: int = 3,
     ) -> None:
@@ -66,6 +69,7 @@ class Thumbstack:
         self._security_keys = [key.strip() for key in keys if key.strip()]
         self._links = Links(self._security_keys)
         self._presets = read_presets() if presets is None else presets
+        self._website = (website or f"{self.url}/website").rstrip("/")
         self._connection = Connection(self.url, timeout, retries)
 
     def __repr__(self) -> str:
@@ -213,6 +217,13 @@ class Thumbstack:
         return picture_element(
             Original.told(vars(known)), chosen, read_widths(list(widths)), address, alt=alt, sizes=sizes
         )
+
+    def resized(self, picture: Picture | str, resize: str) -> str:
+        """The URL of a variant on the website bucket, as ``100x200-fit-80-noupscale.webp`` asks for it."""
+        if not self._security_keys:
+            return str(self._json("POST", "/sign", json={"key": str(_parsed(picture)), "resize": resize})["url"])
+        key = _parsed(picture)
+        return self._website + resize_path(key, read_resize(resize, key), self._security_keys[0])
 
     def _address(self, picture: Picture | str, expires: int | None) -> Address:
         """What makes the URL of a variant, with the newest of the keys that are here."""

@@ -104,6 +104,16 @@ def test_what_is_signed_here_is_what_the_service_signs(
     assert element == signing.picture_element(picture.key, widths=[90, 30], alt="A cup", **how)
 
 
+def test_a_variant_of_the_website_is_signed_here_too(client: Thumbstack, signing: Thumbstack, coffee: bytes) -> None:
+    picture = client.upload(coffee, "resized.jpg")
+
+    url = signing.resized(picture, "90x60-fill-80-upscale.png")
+
+    assert url == client.resized(picture, "90x60-fill-80-upscale.png")
+    with Image.open(io.BytesIO(requests.get(url, timeout=60).content)) as image:
+        assert (image.size, image.format) == ((90, 60), "PNG")
+
+
 def test_a_link_that_is_signed_here_ends(client: Thumbstack, signing: Thumbstack, stack: Stack, coffee: bytes) -> None:
     picture = client.upload(coffee, "ending.jpg")
     lasting = [each.sign(picture, "30x20", expires=3600) for each in (client, signing)]
@@ -122,8 +132,16 @@ def test_a_picture_comes_in_by_a_ticket(client: Thumbstack, cat: bytes) -> None:
     assert (caught.value.status, caught.value.code) == (403, "ticket_refused")
     assert client.post(ticket, cat, "tiger.png") == ticket.data["key"]
 
+    picture = client.complete(ticket.data["key"])
+    assert (picture.key, picture.width, picture.bytes) == (ticket.data["key"], 451, len(cat))
+    assert client.complete(picture.key) == client.find(picture) == picture
+
     several = client.ticket()
-    assert client.post(several, io.BytesIO(cat), "a.png") == f"o/demo/{several.file_prefix}a.png"
+    for name, body in (("a.png", cat), ("words.png", b"no picture")):
+        assert client.post(several, io.BytesIO(body), name) == f"o/demo/{several.file_prefix}{name}"
+    assert client.complete(f"o/demo/{several.file_prefix}a.png").name == "a.png"
+    with pytest.raises(NotAPicture):
+        client.complete(f"o/demo/{several.file_prefix}words.png")
 
 
 def test_what_the_service_refuses_has_a_class(client: Thumbstack, coffee: bytes) -> None:
