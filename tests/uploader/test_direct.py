@@ -475,6 +475,41 @@ def test_a_delete_meanwhile_holds(
     assert there(buckets) == []
 
 
+@pytest.mark.parametrize("kind", ["plain", "altered", "odd name", "held", "held and altered"])
+def test_what_is_completed_while_a_delete_runs_is_deleted_too(
+    config: Config,
+    client: FlaskClient,
+    buckets: Buckets,
+    post: Post,
+    cat: bytes,
+    phone_photo: bytes,
+    kind: str,
+) -> None:
+    key = {
+        "plain": lambda: post(cat, "cat.png"),
+        "altered": lambda: post(phone_photo, "phone.jpg"),
+        "odd name": lambda: post(cat, sent_as="My Cat.PNG"),
+        "held": lambda: post(cat, "cat.png", hold=True),
+        "held and altered": lambda: post(phone_photo, "phone.jpg", hold=True),
+    }[kind]()
+    app = create_app(config)
+    told: list[dict[str, Any]] = []
+
+    def meanwhile(params: dict[str, Any], **_: object) -> None:
+        # The delete has listed what there is, and is about to post its notice.
+        if not told and params["Key"].startswith("notices/"):
+            told.append(complete(client, key))
+
+    app.extensions["room"].buckets.client.meta.events.register("provide-client-params.s3.PutObject", meanwhile)
+
+    deleted = app.test_client().delete("/delete-all-pictures")
+
+    assert deleted.status_code == 200
+    assert told[0]["success"] is True
+    assert there(buckets) == []
+    assert (config.tombstones / told[0]["key"]).exists()
+
+
 def test_what_is_posted_meanwhile_is_inspected_too(
     scanned: FlaskClient, scan: ScanHook, buckets: Buckets, post: Post, cat: bytes
 ) -> None:
