@@ -173,6 +173,7 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
                     **client,
                     **everyone,
                     "PYTHONPATH": f"{ROOT}:{ROOT}/thumbor",
+                    "MAX_UPLOAD_BYTES": limits["MAX_UPLOAD_BYTES"],
                     "MAX_RESIDENT_BYTES": settings.max_resident_bytes,
                 },
             )

@@ -10,9 +10,10 @@ import os
 import random
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -72,6 +73,12 @@ class TooLarge(Trouble):
     error = None
 
 
+class Unchanged(Trouble):
+    """The object is still the one that its reader knows."""
+
+    error = None
+
+
 class _Hiccup(Trouble):
     """S3 says of itself that it may do better next time."""
 
@@ -100,9 +107,9 @@ class Bucket:
         """What was rendered from them."""
         return _bucket(config.TC_AWS_RESULT_STORAGE_BUCKET, config.TC_AWS_REGION, config.TC_AWS_ENDPOINT)
 
-    async def read(self, key: str, seconds: float, max_bytes: int | None = None) -> Found:
-        """Read an object whole, within so many seconds; TooLarge where it has more bytes than that."""
-        return await self._call("GET", key, seconds, max_bytes=max_bytes)
+    async def read(self, key: str, seconds: float, max_bytes: int | None = None, known: str | None = None) -> Found:
+        """Read an object whole, in so many seconds; TooLarge where it is more, Unchanged where its ETag is known."""
+        return await self._call("GET", key, seconds, headers={"If-None-Match": known} if known else {}, most=max_bytes)
 
     async def lacks(self, key: str, seconds: float) -> bool:
         """Say whether S3 answers 404 for the key; anything else that is not a yes is Trouble."""
@@ -114,25 +121,32 @@ class Bucket:
 
     async def store(self, key: str, body: bytes, seconds: float) -> None:
         """Store an object with the content type of its bytes."""
-        await self._call("PUT", key, seconds, body)
+        kind = BaseEngine.get_mimetype(body) or "application/octet-stream"
+        await self._call("PUT", key, seconds, body, {"Content-Type": kind})
 
     async def remove(self, key: str, seconds: float) -> None:
         """Delete an object, whether it is there or not."""
         await self._call("DELETE", key, seconds)
 
     async def _call(
-        self, method: str, key: str, seconds: float, body: bytes = b"", max_bytes: int | None = None
+        self,
+        method: str,
+        key: str,
+        seconds: float,
+        body: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({}),
+        most: int | None = None,
     ) -> Found:
         address = f"{self.address}/{quote(key, safe='/-_.~')}"
         async with _plainly(_OPERATIONS[method], seconds):
             try:
-                return await self._s3.call(method, address, body, max_bytes)
+                return await self._s3.call(method, address, body, headers, most)
             except (_Hiccup, aiohttp.ClientConnectionError) as error:
                 # What was silent once would be silent again.
                 if isinstance(error, TimeoutError):
                     raise
             await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 (it parts those that failed together)
-            return await self._s3.call(method, address, body, max_bytes)
+            return await self._s3.call(method, address, body, headers, most)
 
 
 class _S3:
@@ -144,11 +158,9 @@ class _S3:
         self._asking = asyncio.Lock()
         self._connections: aiohttp.ClientSession | None = None
 
-    async def call(self, method: str, address: str, body: bytes, max_bytes: int | None) -> Found:
+    async def call(self, method: str, address: str, body: bytes, headers: Mapping[str, str], most: int | None) -> Found:
         # S3's own log names the request by it; it is not signed.
-        headers = {"User-Agent": f"thumbstack request/{request_id.get()}"}
-        if body:
-            headers["Content-Type"] = BaseEngine.get_mimetype(body) or "application/octet-stream"
+        headers = {"User-Agent": f"thumbstack request/{request_id.get()}", **headers}
         request = AWSRequest(method, address, headers, body)
         S3SigV4Auth(await self._credentials(), "s3", self._region).add_auth(request)
         connections = self._connections or self._open()
@@ -158,7 +170,7 @@ class _S3:
         async with connections.request(method, url, data=body or None, headers=sent, allow_redirects=False) as answer:
             if answer.status >= 300:
                 raise _refusal(answer.status, await answer.content.read(_ERROR_BYTES))
-            if max_bytes is not None and (answer.content_length or 0) > max_bytes:
+            if most is not None and (answer.content_length or 0) > most:
                 raise TooLarge(f"{answer.content_length} bytes are more than are taken")
             return Found(await answer.read(), answer.headers.get("ETag", ""))
 
@@ -204,6 +216,8 @@ def _aws(bucket: str, region: str) -> str:
 
 
 def _refusal(status: int, body: bytes) -> Trouble:
+    if status == 304:
+        return Unchanged("S3 answered 304")
     code = found[1].decode() if (found := _CODE.search(body)) else ""
     # A bucket that is gone is no picture that is gone: that 404 must not be believed, nor cached.
     if status == 404 and code != "NoSuchBucket":

@@ -16,7 +16,7 @@ from thumbor.result_storages import ResultStorageResult
 from thumbor.utils import EXTENSION
 
 from thumbstack.picture_key import PictureKey
-from thumbstack.result_key import result_format, result_key
+from thumbstack.result_key import other_formats, result_format, result_key
 
 with warnings.catch_warnings():
     # tc_aws compares with `is not ""`, of which Python warns whenever it compiles it.
@@ -28,6 +28,8 @@ _log = logging.getLogger("thumbstack.result_storage")
 _LOOK_UP_SECONDS = 2
 # The client has its answer by then; but a clean stop waits no longer than 8 s for everything.
 _STORE_SECONDS = 5
+# A flag in the first byte of a WebP's header.
+_WEBP_ANIMATION = 2
 
 
 class Storage(TcStorage):  # type: ignore[misc]
@@ -49,10 +51,9 @@ class Storage(TcStorage):  # type: ignore[misc]
         if asked is None:
             return None
         picture, options = asked
-        predicted = result_format(picture, options, headers.get("Accept", ""))
-        # Thumbor keeps an animation a GIF, whatever the client accepts; only the bytes tell which GIF is one.
-        animated = self.context.request_handler.is_animated_gif
-        for extension in dict.fromkeys([predicted, "gif"] if picture.extension == "gif" else [predicted]):
+        asked_for = picture, options, headers.get("Accept", "")
+        predicted = result_format(*asked_for)
+        for extension in (predicted, *other_formats(*asked_for)):
             try:
                 found = await self.storage.read(result_key(picture, options, extension), _LOOK_UP_SECONDS)
             except NotThere:
@@ -61,7 +62,8 @@ class Storage(TcStorage):  # type: ignore[misc]
                 _log.warning("result not looked up: %s", trouble, extra=self._about(picture, options, predicted))
                 return None
             # A key only promises a format: nobody shall get AVIF because something else wrote to the bucket.
-            if _format(found.body) == extension and (extension == predicted or animated(found.body)):
+            likely = extension == predicted or (extension == "png" and predicted == "jpg")
+            if _format(found.body) == extension and (likely or self._is_animated(found.body)):
                 _log.info("result hit", extra=self._about(picture, options, extension))
                 return ResultStorageResult(buffer=found.body)
         return None
@@ -86,6 +88,12 @@ class Storage(TcStorage):  # type: ignore[misc]
                 _log.info("result taken back: its original was deleted meanwhile", extra=about)
         except Trouble as trouble:
             _log.warning("result not stored or not checked: %s", trouble, extra=about)
+
+    def _is_animated(self, body: bytes) -> bool:
+        """Whether it is a GIF or a WebP that moves: a still one is for who takes its format, and nobody else."""
+        if body.startswith(b"RIFF"):
+            return body[12:16] == b"VP8X" and bool(body[20] & _WEBP_ANIMATION)
+        return bool(self.context.request_handler.is_animated_gif(body))
 
     def _asked(self) -> tuple[PictureKey, str] | None:
         """The picture and the options of the URL; None for /meta/, and for what the loader will refuse."""

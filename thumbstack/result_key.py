@@ -42,21 +42,30 @@ def makes_a_still(options: str) -> bool:
 def result_format(picture: PictureKey, options: str, accept: str) -> str:
     """The extension of what a render gives: what ``format()`` asks, else what `accept` names, else the original's.
 
-    `accept` is the folded header: it names at most one of image/avif and image/webp (Thumbor prefers WebP).
-    Two renders give something else: an animated GIF stays a GIF, and an original whose bytes are not what its name says
-    is written as what they are.
+    `accept` is the folded header: it names at most one of image/avif and image/webp. An AVIF's own is JPEG, since
+    nobody gets AVIF who does not ask for it. A render may give something else, if rarely: other_formats().
     """
     own = written_as(picture.extension)
     asked = format_asked(options)
-    # On a GIF that stays one Thumbor runs no filters.
-    if asked in _FORMATS and not asked == own == "gif":
+    if asked in _FORMATS:
         return _WRITTEN.get(asked, asked)
-    if asked in _NOT_WRITTEN and own != "gif":
-        return own
     for name in ("webp", "avif"):
-        if f"image/{name}" in accept:
+        if f"image/{name}" in accept and asked not in _NOT_WRITTEN:
             return name
-    return own
+    return "jpg" if own == "avif" else own
+
+
+def other_formats(picture: PictureKey, options: str, accept: str) -> tuple[str, ...]:
+    """What a render may give instead, as only the original's bytes tell: an animation, or a picture with alpha.
+
+    An animated GIF stays a GIF; an animation of another format leaves as WebP, also to those who take AVIF. And an
+    original whose bytes are not what its name says is written as what they are: that is never found.
+    """
+    if format_asked(options) in _FORMATS:
+        return ()
+    likely = result_format(picture, options, accept)
+    others = {"gif": ("gif",), "webp": ("webp",), "avif": ("png",) if likely == "jpg" else ("webp",)}
+    return tuple(other for other in others.get(picture.extension, ()) if other != likely)
 
 
 def result_key(picture: PictureKey, options: str, extension: str) -> str:

@@ -1,17 +1,16 @@
-"""Stock Thumbor's engine with a gate before the encoder: a render that takes as long as a test wants."""
+"""Our engine with a gate before the encoder: a render that takes as long as a test wants."""
 
 import os
 import time
 from pathlib import Path
-from typing import Any
 
-from thumbor.engines import pil
+import picture_engine
 
 
-class Engine(pil.Engine):  # type: ignore[misc]
+class Engine(picture_engine.Engine):
     """Says that it waits, and waits until the file `open` is there."""
 
-    def read(self, extension: str | None = None, quality: int | None = None) -> Any:
+    def read(self, extension: str | None = None, quality: int | None = None) -> bytes:
         """Encode, once the gate is open."""
         gate = Path(os.environ["GATE"])
         (gate / "waiting").touch()

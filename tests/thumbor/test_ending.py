@@ -38,7 +38,7 @@ def test_a_process_that_is_told_to_stop_meanwhile_stops(
     with ThreadPoolExecutor() as client:
         held = client.submit(thumbor.get, picture, "60x40")
         thumbor.wait_for_a_render()
-        assert thumbor.get(other, "60x40").status_code == 400
+        assert thumbor.get(other, "60x40").status_code == 422
         wait_until(lambda: "outgrown: " in thumbor.log.read_text())
         thumbor.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "Caught signal: 15" in thumbor.log.read_text())

@@ -50,7 +50,9 @@ ORIGINALS: dict[str, tuple[Callable[[Image.Image], bytes], str, str]] = {
     "animated gif": (lambda image: encoded(image, "GIF", 3), "gif", "image/gif"),
     "webp": (lambda image: encoded(image, "WEBP"), "webp", "image/webp"),
     "animated webp": (lambda image: encoded(image, "WEBP", 3), "webp", "image/webp"),
-    "avif": (lambda image: encoded(image, "AVIF"), "avif", "image/avif"),
+    "avif": (lambda image: encoded(image, "AVIF"), "avif", "image/jpeg"),
+    "avif with alpha": (lambda image: encoded(with_alpha(image), "AVIF"), "avif", "image/png"),
+    "animated avif": (lambda image: encoded(image, "AVIF", 3), "avif", "image/jpeg"),
     "tiff": (lambda image: encoded(image, "TIFF"), "tiff", "image/png"),
     "tiff in cmyk": (lambda image: encoded(image.convert("CMYK"), "TIFF"), "tiff", "image/png"),
     "heic": (lambda _: (IMAGES / "coffee.heic").read_bytes(), "heic", "image/jpeg"),
@@ -67,6 +69,9 @@ def test_what_is_rendered_is_found_again_whatever_the_original(
     expected = {AVIF: AVIF, WEBP: WEBP, NEITHER: own}
     if kind == "animated gif":
         expected = dict.fromkeys(expected, "image/gif")
+    elif kind.startswith("animated"):
+        # All that show AVIF show WebP, and moving AVIF takes minutes.
+        expected[AVIF] = "image/webp"
 
     for options in (
         "60x60",

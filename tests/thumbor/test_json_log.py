@@ -39,9 +39,9 @@ def test_thumbors_own_warnings_have_the_same_shape_and_the_request_id(thumbor: "
     picture = s3.put(b"this is no picture", "jpg")
     thumbor.lines()
 
-    assert thumbor.get(picture, "60x40", request_id="the-request-id").status_code == 400
+    assert thumbor.get(picture, "60x40", request_id="the-request-id").status_code == 422
 
     lines = thumbor.lines()
     assert {"thumbor", "tornado.access"} <= {line["logger"] for line in lines}
     assert {(line["room"], line["request_id"]) for line in lines} == {("thumbor", "the-request-id")}
-    assert any("Traceback" in line["message"] for line in lines)
+    assert any("cannot identify image file" in line["message"] for line in lines)

@@ -4,9 +4,10 @@ import io
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from PIL import Image
 
-from thumbstack.options import read_options
+from thumbstack.options import MAX_SIDE, read_options
 from thumbstack.rendered_size import rendered_size
 
 if TYPE_CHECKING:
@@ -62,9 +63,17 @@ OPTIONS = [
 ]
 
 
-def shown(body: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(body)) as image:
+def shown(answer: requests.Response) -> tuple[int, int] | int:
+    """The size of the picture, or the status of the refusal."""
+    if answer.status_code != 200:
+        return answer.status_code
+    with Image.open(io.BytesIO(answer.content)) as image:
         return image.size
+
+
+def allowed(size: tuple[int, int] | None) -> tuple[int, int] | int | None:
+    """The size, or the status where it is too large."""
+    return 400 if size is not None and max(size) > MAX_SIDE else size
 
 
 def picture(size: tuple[int, int], kind: str, **how: object) -> bytes:
@@ -77,8 +86,8 @@ def picture(size: tuple[int, int], kind: str, **how: object) -> bytes:
 def test_the_size_is_thumbors(thumbor: "Thumbor", s3: "S3", size: tuple[int, int]) -> None:
     key = s3.put(picture(size, "PNG"), "png")
 
-    said = {options: rendered_size(read_options(options), size) for options in OPTIONS}
-    found = {options: shown(thumbor.get(key, options).content) for options in OPTIONS}
+    said = {options: allowed(rendered_size(read_options(options), size)) for options in OPTIONS}
+    found = {options: shown(thumbor.get(key, options)) for options in OPTIONS}
 
     assert said == found
 
@@ -88,8 +97,8 @@ def test_an_animation_is_not_filtered_but_for_no_upscale(thumbor: "Thumbor", s3:
     frames = [Image.new("RGB", size, color) for color in ("teal", "red")]
     key = s3.put(picture(size, "GIF", save_all=True, append_images=frames), "gif")
 
-    said = {options: rendered_size(read_options(options), size, filtered=False) for options in OPTIONS}
-    found = {options: shown(thumbor.get(key, options).content) for options in OPTIONS}
+    said = {options: allowed(rendered_size(read_options(options), size, filtered=False)) for options in OPTIONS}
+    found = {options: shown(thumbor.get(key, options)) for options in OPTIONS}
 
     assert said == found
 
@@ -101,4 +110,4 @@ def test_a_drawing_is_enlarged_to_what_is_asked(thumbor: "Thumbor", s3: "S3", si
 
     for options in ("", "100x80", "700x900", "500x0", "fit-in/400x400", "fit-in/500x0", "5x5:20x25/fit-in/400x400"):
         said = rendered_size(read_options(options), size, drawn=True)
-        assert said == shown(thumbor.get(key, options).content), options
+        assert said == shown(thumbor.get(key, options)), options
