@@ -1,8 +1,14 @@
 """The edge cache of this node, seen from behind: how a picture that was deleted leaves it at once."""
 
+import fcntl
 import hashlib
+import os
+import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +17,15 @@ from thumbstack.signing import readable_path, signed_path
 
 # What nginx folds the Accept header to; empty: neither.
 _FORMATS = ("", "webp", "avif")
+# nginx writes the key of an entry behind a head of some hundred bytes; no address is longer than 8 kB.
+_HEAD_BYTES = 9216
+_KEY = re.compile(
+    rb"\nKEY: [a-z]*\|"
+    rb"(?:/website/m/(?P<variant>o/[^/|]+/[^/|]+/[^/|]+)/|(?:/.+)?/(?P<picture>o/[^/|]+/[^/|]+/[^/|]+)\|)"
+)
+SWEEP_SECONDS = 600
+# A render that was under way during a delete has arrived in the cache by then.
+_SETTLED_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,7 @@ class Edge:
             stone = self.tombstones / str(picture)
             stone.parent.mkdir(parents=True, exist_ok=True)
             stone.touch()
+            (self.tombstones / "buried").touch()
 
     def is_buried(self, picture: PictureKey) -> bool:
         """Whether a picture has its tombstone here."""
@@ -54,6 +70,41 @@ class Edge:
         if dry_run:
             return sum(entry.exists() for entry in entries)
         return sum(map(_unlink, entries))
+
+    def sweep(self, every_seconds: float = SWEEP_SECONDS) -> int:
+        """Unlink whatever the cache holds of buried pictures, under any address; says how many entries that were.
+
+        Nobody is served them any more. `forget` cannot know other spellings and versions, nor what arrived after it,
+        nor anything where another node has deleted. Does nothing where nothing was buried since, or it was just done,
+        by whichever process.
+        """
+        swept, began = self.tombstones / "swept", time.time()
+        with suppress(FileNotFoundError, BlockingIOError):
+            buried = (self.tombstones / "buried").stat().st_mtime
+            done = swept.stat().st_mtime if swept.exists() else 0.0
+            if began - done < every_seconds or buried + _SETTLED_SECONDS < done:
+                return 0
+            with swept.open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # What is buried meanwhile is looked at next time.
+                os.utime(swept, (began, began))
+                return self._sweep()
+        return 0
+
+    def _sweep(self) -> int:
+        @cache
+        def is_buried(key: bytes) -> bool:
+            return (self.tombstones / key.decode(errors="replace")).is_file()
+
+        removed = 0
+        for folder, _, files in os.walk(self.cache):
+            for entry in (Path(folder, name) for name in files):
+                with suppress(OSError):
+                    with entry.open("rb") as file:
+                        match = _KEY.search(file.read(_HEAD_BYTES))
+                    if match and is_buried(match["variant"] or match["picture"]):
+                        removed += _unlink(entry)
+        return removed
 
     def _entry(self, cache_key: str) -> Path:
         """The file of an entry: nginx names it by the MD5 of the cache key, and takes its absence for a miss."""

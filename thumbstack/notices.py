@@ -81,6 +81,7 @@ class Notices:
             while True:
                 try:
                     self.read()
+                    self._edge.sweep()
                 except Refused as refusal:
                     log.warning("notices not read: %r", refusal.__cause__)
                 except Exception:

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.nginx.house import Answer, House, Seen
+from thumbstack.edge import Edge
+from thumbstack.picture_key import PictureKey
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -369,6 +371,24 @@ def test_a_render_that_ends_after_the_delete_does_not_bring_the_picture_back(hou
     assert house.entry(f"|{path}|").exists()
     assert house.ask(path).status == 410
     assert len(house.rendered) == 1
+
+
+@KINDS
+def test_a_sweep_reads_what_nginx_has_written(house: House, picture: str, address: str) -> None:
+    path = address.format(picture)
+    house.ask(f"{path}?v=7")
+    other = f"/other/{picture}x"
+    house.ask(other)
+    edge = Edge(house.directory / "cache", house.directory / "tombstones", (), {})
+    key = PictureKey.parse(picture)
+    assert key
+    version = "7" if "/t/" in path else ""
+
+    edge.bury([key])
+    edge.sweep(every_seconds=0)
+
+    assert not house.entry(f"|{path}|{version}").exists()
+    assert house.entry(f"|{other}|").exists()
 
 
 def test_a_picture_that_nobody_waits_for_any_more_is_kept_all_the_same(house: House, picture: str) -> None:

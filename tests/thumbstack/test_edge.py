@@ -1,6 +1,8 @@
 """What leaves this node's edge when a picture is deleted."""
 
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ def entry(edge: Edge, cache_key: str) -> Path:
     name = hashlib.md5(cache_key.encode()).hexdigest()  # noqa: S324 - nginx names its files so
     file = edge.cache / name[31] / name[29:31] / name
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(b"KEY")
+    file.write_bytes(b"\5\0" * 168 + f"\nKEY: {cache_key}\n".encode() + b"HTTP/1.1 200 OK\r\n")
     return file
 
 
@@ -57,3 +59,45 @@ def test_a_buried_picture_has_a_tombstone_of_its_name(edge: Edge) -> None:
 
     assert (edge.tombstones / str(PICTURE)).is_file()
     assert not (edge.tombstones / str(OTHER)).exists()
+
+
+def test_a_sweep_finds_what_no_list_of_urls_has(edge: Edge) -> None:
+    files = [
+        entry(edge, f"|/{PICTURE}|"),
+        entry(edge, f"webp|/sig/any(thing)/{PICTURE}|"),
+        entry(edge, f"avif|/t/MI/u/{PICTURE}|2"),
+        entry(edge, f"|/website/m/{PICTURE}/1x1-fit.jpg|"),
+    ]
+    kept = [
+        entry(edge, f"|/{OTHER}|"),
+        entry(edge, f"|/{PICTURE}x|"),
+        entry(edge, f"|/sig/o/x/y/{OTHER}|"),
+        entry(edge, f"link|/e/1/k/s/300x200/{PICTURE}"),
+    ]
+    assert edge.sweep() == 0
+    edge.bury([PICTURE])
+
+    assert edge.sweep() == len(files)
+    assert [file for file in files if file.exists()] == []
+    assert all(file.exists() for file in kept)
+
+
+def test_a_sweep_is_not_done_again_before_its_time(edge: Edge) -> None:
+    edge.bury([PICTURE])
+    edge.sweep()
+    late = entry(edge, f"|/sig/late/{PICTURE}|")
+
+    assert edge.sweep() == 0
+    # The delete is young: what was under way may have come after the sweep.
+    assert edge.sweep(every_seconds=0) == 1
+    assert not late.exists()
+
+
+def test_without_a_delete_since_there_is_nothing_to_sweep(edge: Edge) -> None:
+    edge.bury([PICTURE])
+    long_ago = time.time() - 3600
+    os.utime(edge.tombstones / "buried", (long_ago, long_ago))
+    edge.sweep()
+    entry(edge, f"|/sig/late/{PICTURE}|")
+
+    assert edge.sweep(every_seconds=0) == 0
