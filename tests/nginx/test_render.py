@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 
 from deploy import nginx
@@ -46,6 +47,8 @@ def test_without_an_endpoint_it_is_awss_own_where_the_uploader_signs(
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "a")
+    # It remembers these keys, and must not beyond this test.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     signed_for = urlsplit(
         s3_client(None, region).generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "o/a/b/c"})
     )
