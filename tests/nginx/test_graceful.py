@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,6 +42,7 @@ def test_reading_the_configuration_again_costs_no_request(house: House, picture:
             enough = len(statuses) + 200
             os.kill(house.nginx.pid, signal.SIGHUP)
             while len(statuses) < enough:
+                time.sleep(0.01)
                 assert not any(each.done() for each in readers)
         end.set()
         for each in readers:
@@ -68,7 +70,7 @@ def test_a_render_under_way_is_answered(house: House, picture: str, number: sign
         os.kill(house.nginx.pid, number)
         if number == signal.SIGHUP:
             while not _workers(house) - before:
-                pass
+                time.sleep(0.01)
             assert house.ask("/ping").status == 200
         go_on.set()
 

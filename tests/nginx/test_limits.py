@@ -4,6 +4,7 @@ import http.client
 import itertools
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_who_waits_for_the_same_miss_is_not_counted(house: House, picture: str, 
         answers = list(pool.map(lambda _: house.ask(f"/sig/{picture}", headers=client).status, range(50)))
 
     assert answers == [200] * 50
-    assert len(house.rendered) == 1
+    assert len([seen for seen in house.rendered if picture in seen.path]) == 1
 
 
 def test_an_old_copy_is_better_than_to_come_again(house: House, picture: str, client: dict[str, str]) -> None:
@@ -153,8 +154,9 @@ def test_renders_beyond_the_slots_are_refused_and_a_hit_is_not(house: House, pic
             pool.submit(house.ask, f"/{number}/{picture}", headers={"X-Forwarded-For": f"192.0.2.{number}"})
             for number in range(6)
         ]
-        while len(house.rendered) < 6:
-            pass
+        # Not those that another test has left behind.
+        while len({seen.path for seen in house.rendered if picture in seen.path}) < 6:
+            time.sleep(0.01)
         refused = house.ask(f"/more/{picture}", headers={"X-Forwarded-For": "192.0.2.100"})
         hit = house.ask(f"/hit/{picture}", headers={"X-Forwarded-For": "192.0.2.100"})
         alive = house.ask("/healthz")
