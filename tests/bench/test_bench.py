@@ -89,7 +89,8 @@ def test_a_failure_in_a_thread_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["hits", "many_hits", "signing", "misses", "crops", "rivals", "nodes", "faults", "uploads", "start_stop"]
+    "script",
+    ["hits", "many_hits", "signing", "misses", "crops", "rivals", "nodes", "faults", "uploads", "start_stop", "health"],
 )
 def test_every_script_tells_what_it_is_for(script: str) -> None:
     """`--help` is where somebody looks first."""
@@ -121,6 +122,7 @@ def test_every_script_tells_what_it_is_for(script: str) -> None:
             {"two nodes", "one node", "one node, all on its core"},
         ),
         ("start_stop", [], {"existing data", "empty data"}),
+        ("health", ["--clients", "4", "--requests", "20"], {"4 clients render", "idle"}),
     ],
 )
 def test_a_script_measures_and_leaves_nothing(
