@@ -30,6 +30,7 @@ ROOM_PORTS = range(10_000, 16_384)
 _INNER_PORTS = range(16_384, 22_768)
 _START_SECONDS = 30
 _STOP_SECONDS = 20
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -138,7 +139,7 @@ class Server:
         try:
             yield process
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _STOPPING:
                 signal.signal(number, signal.SIG_IGN)
             self._stop(process)
 
@@ -318,7 +319,7 @@ def main() -> None:
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PICTURES_BUCKET", "RESULTS_BUCKET"
     )
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOPPING:
         signal.signal(number, _stop_on_signal)
     die_with_parent()
     data = options.data.resolve()
@@ -343,7 +344,10 @@ def main() -> None:
         make_buckets(s3, pictures, results, os.environ.get("WEBSITE_BUCKET", ""))
         if relayed:
             relay = stack.enter_context(Relay(options.ip, options.port, port))
+            # Its threads take no signals: one that they took would not wake the main thread, which waits below.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
             threading.Thread(target=relay.serve_forever, daemon=True).start()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         print(f"s3: ready on {options.ip}:{options.port}", flush=True)
         process.wait()
         raise SystemExit(f"s3: SeaweedFS ended by itself with code {process.returncode}.")
