@@ -79,7 +79,9 @@ class Settings(BaseSettings):
         default="32m", pattern=r"^\d+[kmg]$", description="memory of what is kept: 8 000 pictures a megabyte"
     )
     misses_per_second: int = Field(default=50, ge=1, description="new pictures that one client may ask for, for long")
-    misses_at_once: int = Field(default=100, ge=1, description="... and at once, before it has to wait")
+    misses_at_once: int = Field(
+        default=100, ge=1, le=65535, description="... and at once, before it has to wait; more are never under way"
+    )
     misses_burst: int = Field(
         default=200, ge=1, le=65535, description="... and waiting, before it is told to come again"
     )

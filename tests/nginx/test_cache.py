@@ -2,6 +2,7 @@
 
 import struct
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,11 +18,11 @@ KINDS = pytest.mark.parametrize(
 )
 
 
-def age(house: House, key: str) -> None:
+def age(house: House, key: str, end: int = 1) -> None:
     """Let an entry be out of date: its end stands in the file's head, after the head's version number."""
     with house.entry(key).open("r+b") as entry:
         entry.seek(8)
-        entry.write(struct.pack("q", 1))
+        entry.write(struct.pack("q", end))
 
 
 @KINDS
@@ -326,6 +327,44 @@ def test_an_old_picture_is_renewed(house: House, picture: str) -> None:
         assert answer.status == 200
 
     assert answer.body == b"new"
+
+
+def test_an_old_picture_is_shown_while_it_is_renewed(house: House, picture: str) -> None:
+    asked, answer_now = threading.Event(), threading.Event()
+
+    def slowly(seen: Seen) -> Answer:
+        asked.set()
+        answer_now.wait(20)
+        return Answer(200, {}, b"new")
+
+    body = house.ask(f"/{picture}").body
+    age(house, f"|/{picture}|", int(time.time()) - 60)
+    house.uploader.answer = slowly
+    try:
+        first = house.ask(f"/{picture}")
+        asked.wait(20)
+        second = house.ask(f"/{picture}")
+    finally:
+        answer_now.set()
+
+    assert [(first.body, first.headers["X-Cache"]), (second.body, second.headers["X-Cache"])] == [
+        (body, "STALE"),
+        (body, "UPDATING"),
+    ]
+
+
+@pytest.mark.parametrize("status", [404, 422])
+@KINDS
+def test_what_was_not_there_is_looked_for_again(house: House, picture: str, address: str, status: int) -> None:
+    path = address.format(picture)
+    for room in house.rooms:
+        room.answer = lambda seen: Answer(status, {"Cache-Control": "max-age=999, stale-while-revalidate=999"})
+    assert house.ask(path).status == status
+    age(house, f"|{path}|", int(time.time()) - 60)
+
+    house.reset()
+
+    assert house.ask(path).status == 200
 
 
 @KINDS

@@ -169,6 +169,35 @@ def test_renders_beyond_the_slots_are_refused_and_a_hit_is_not(house: House, pic
     assert rendered == [200] * 6
 
 
+def test_a_client_with_slow_renders_leaves_room_for_others(
+    binary: Path, common: dict[str, str], tmp_path: Path, picture: str
+) -> None:
+    few = {"MISSES_AT_ONCE": "4", "RENDERS_AT_ONCE": "6", "TRUSTED_PROXIES": "127.0.0.1"}
+    release = threading.Event()
+
+    def stuck(seen: Seen) -> Answer:
+        if "slow" in seen.path:
+            release.wait(20)
+        return Answer(200, {}, b"rendered")
+
+    with furnished(binary, common | few, tmp_path) as narrow, ThreadPoolExecutor(6) as pool:
+        narrow.render_with(stuck)
+        greedy = [
+            pool.submit(narrow.ask, f"/slow-{number}/{picture}", headers={"X-Forwarded-For": "192.0.2.1"})
+            for number in range(6)
+        ]
+        try:
+            # Those that are let in, and the answers to the others.
+            while len(narrow.rendered) + sum(each.done() for each in greedy) < 6:
+                time.sleep(0.01)
+            other = narrow.ask(f"/quick/{picture}", headers={"X-Forwarded-For": "192.0.2.2"})
+        finally:
+            release.set()
+
+    assert sorted(each.result().status for each in greedy) == [200] * 4 + [503] * 2
+    assert other.status == 200
+
+
 def test_nobody_is_believed_where_no_balancer_is_named(
     binary: Path, common: dict[str, str], tmp_path: Path, picture: str
 ) -> None:
