@@ -34,7 +34,6 @@ from s3.serve import LOOPBACK, die_with_parent
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_AFTER_SECONDS = 30
 # Gunicorn wraps what a room says in a page of its own.
-_LOG_BYTES = 50_000_000
 _LAST_LINES = 40
 _COUNT_EVERY_SECONDS = 5
 # An hour of a thousand hits a second is 1 GB: this much is kept, twice.
