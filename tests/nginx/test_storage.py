@@ -33,6 +33,22 @@ def path(request: pytest.FixtureRequest, picture: str) -> str:
     return str(request.param).format(picture=picture)
 
 
+def test_a_silent_s3_is_not_waited_for_as_long_as_a_render(house: House, picture: str) -> None:
+    given_up = threading.Event()
+
+    def silent(seen: Seen) -> Answer:
+        given_up.wait(20)
+        return original(seen)
+
+    house.uploader.answer, house.s3.answer = redirect, silent
+
+    answer = house.ask(f"/{picture}")
+    given_up.set()
+
+    assert (answer.status, answer.json["code"]) == (503, "storage_unavailable")
+    assert answer.headers["Retry-After"]
+
+
 def test_the_bytes_come_from_s3_by_the_rooms_address(house: House, path: str) -> None:
     house.uploader.answer, house.s3.answer = redirect, original
 
