@@ -200,7 +200,7 @@ class Buckets:
             )
 
     def files(self, prefix: str) -> Iterator[Listed]:
-        """Everything under a prefix that ends in a slash, whatever it is called; only what waits is elsewhere."""
+        """Everything whose key begins so, whatever it is called; only what waits is elsewhere."""
         for item in self._items(self.pictures, prefix):
             yield Listed(item["Key"], item["Size"], item["LastModified"])
 

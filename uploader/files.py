@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 
 from thumbstack.buckets import Listed
 from thumbstack.deletion import delete_pictures
-from thumbstack.object_key import ObjectKey
+from thumbstack.object_key import ObjectKey, is_plain
 from thumbstack.picture_key import app_prefix, folder_prefix
 from thumbstack.refusal import Missing, NoSuchPicture, Refused
 from uploader.pictures import delete_picture
@@ -36,13 +36,14 @@ def delete_file() -> Response:
     path = field("file_path")
     if not path:
         raise Missing("The file_path is missing: send the path within the app's folder, as /list_files tells it.")
-    file = ObjectKey.parse(app_prefix(app) + path)
+    key, dry_run = app_prefix(app) + path, asked("dry_run")
+    file = ObjectKey.parse(key)
     if file is None:
-        raise Refused("The file_path is no path within the app's folder: send it as /list_files tells it.")
-    if file.picture:
-        delete_picture(file.picture, dry_run=asked("dry_run"))
+        _delete_listed(key, dry_run=dry_run)
+    elif file.picture:
+        delete_picture(file.picture, dry_run=dry_run)
     else:
-        _delete_stray(file, dry_run=asked("dry_run"))
+        _delete_stray(file, dry_run=dry_run)
     answer = Response(status=204)
     del answer.headers["Content-Type"]
     return answer
@@ -56,6 +57,16 @@ def _delete_stray(file: ObjectKey, *, dry_run: bool) -> None:
         delete_pictures(
             here.buckets, here.edge, here.notices, prefix, lambda _: False, strays=[str(file)], dry_run=dry_run
         )
+
+
+def _delete_listed(key: str, *, dry_run: bool) -> None:
+    """Delete what no other route takes, as its path might mean another place: only where S3 lists these very words."""
+    # Some servers list under a double slash what lies under one.
+    first = islice(room().buckets.files(key), 1) if is_plain(key) else ()
+    if not any(one.key == key for one in first):
+        raise Refused("The file_path is no path within the app's folder: send it as /list_files tells it.")
+    if not dry_run:
+        room().buckets.delete_pictures([key])
 
 
 def _told(files: Iterator[Listed], prefix: str, address: str) -> Iterator[str]:

@@ -21,6 +21,9 @@ from thumbstack.picture_key import PictureKey, folder_for
         ("o/shop/cat/100%.png", None),
         ("o/shop/cat/a+b&c.png", None),
         ("o/shop/cat/${filename}", None),
+        # As macOS calls a picture of its screen, and a family of several characters.
+        ("o/shop/cat/Screenshot at 10.31.12\u202fAM.png", None),
+        ("o/shop/cat/\U0001f468\u200d\U0001f467.png", None),
     ],
 )
 def test_any_name_within_the_apps_folder_is_one(text: str, picture: str | None) -> None:
@@ -60,6 +63,11 @@ def test_any_name_within_the_apps_folder_is_one(text: str, picture: str | None) 
         "o/shop/cat/a\x00b.png",
         "o/shop/cat/a%00b.png",
         "o/shop/cat/a\nb.png",
+        "o/shop/cat/a\x85b.png",
+        "o/shop/cat/a\ufffeb.png",
+        # Some take it for a slash.
+        "o/shop/cat/a\\b.png",
+        "o/shop/cat/a%5cb.png",
         "o/shop/cat/\ud800.png",
         "o/shop/cat/" + "x" * 1020,
         "results/shop/cat/x.png",

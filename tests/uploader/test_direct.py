@@ -94,6 +94,15 @@ def test_a_posted_file_becomes_a_picture_under_its_own_key(
     assert client.get("/?name=My_Tiger Ä1").status_code == 200
 
 
+def test_a_blank_before_a_name_belongs_to_it(client: FlaskClient, post: Post, cat: bytes) -> None:
+    first = complete(client, post(cat, " cat.png"))
+    second = complete(client, post(cat, " cat.png"))
+
+    assert first["name"] == " cat.png"
+    assert client.get("/", query_string={"name": first["name"]}).status_code == 200
+    assert (second["key"], second["duplicate"]) == (first["key"], True)
+
+
 def test_a_file_that_names_itself_stays_where_the_page_expects_it(
     client: FlaskClient, post: Post, cat: bytes, coffee: bytes
 ) -> None:
@@ -118,7 +127,15 @@ def test_what_it_learns_is_what_an_upload_would_have_told(client: FlaskClient, p
 
 @pytest.mark.parametrize(
     ("sent_as", "extension"),
-    [("My Cat Ä.PNG", "png"), ("cat.jpg", "png"), ("cat", "png"), ("100%.png", "png"), ("a+b&c.png", "png")],
+    [
+        ("My Cat Ä.PNG", "png"),
+        ("cat.jpg", "png"),
+        ("cat", "png"),
+        ("100%.png", "png"),
+        ("a+b&c.png", "png"),
+        # As macOS calls a picture of its screen.
+        ("Screenshot 10.31.12\u202fAM.png", "png"),
+    ],
 )
 def test_a_name_that_is_no_pictures_gets_a_proper_one(
     client: FlaskClient, buckets: Buckets, post: Post, cat: bytes, sent_as: str, extension: str

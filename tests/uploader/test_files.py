@@ -109,6 +109,30 @@ def test_a_file_is_deleted_by_its_path_and_no_other(client: FlaskClient, buckets
     buckets.delete_pictures(["o/shop-develop/cat/1.jpg"])
 
 
+@pytest.mark.parametrize("path", ["fresh/a%00.png", "fresh/%2e%2e%2fx.png", "fresh/%2e%2e/x.png", "%252e%252e"])
+def test_what_might_mean_another_place_is_deleted_only_where_it_is_listed(
+    client: FlaskClient, buckets: Buckets, path: str
+) -> None:
+    others = {"o/shop/x.png", "o/shop/fresh/a", f"o/shop/{path}.png"}
+    put(buckets, f"o/shop/{path}", *others)
+
+    asked = [{"file_path": path, "dry_run": "1"}, {"file_path": path}, {"file_path": path}]
+    answers = [client.delete("/delete_file", query_string={**fields, **BOTH}).status_code for fields in asked]
+
+    assert answers == [204, 204, 400]
+    assert there(buckets) & {f"o/shop/{path}", *others} == others
+
+
+@pytest.mark.parametrize("path", [["a/1.jpg"], {"a/1.jpg": 1}])
+def test_a_list_of_paths_is_refused(client: FlaskClient, buckets: Buckets, path: object) -> None:
+    put(buckets, "o/shop/a/1.jpg")
+
+    answer = client.delete("/delete_file", json={"file_path": path, **BOTH})
+
+    assert answer.status_code == 400
+    assert "o/shop/a/1.jpg" in there(buckets)
+
+
 def test_it_is_the_same_delete_as_everywhere(config: Any, client: FlaskClient, buckets: Buckets, cat: bytes) -> None:
     uploaded = client.post("/", data={"file": (io.BytesIO(cat), "cat.png"), **BOTH}).json
     assert uploaded is not None
@@ -156,6 +180,9 @@ def test_a_dry_run_deletes_nothing(client: FlaskClient, buckets: Buckets) -> Non
         "a/1.jpg\x00",
         "a/1.jpg\n",
         "x" * 1100,
+        "a\\1.jpg",
+        "%2e%2e/../a/1.jpg",
+        "a//%2e",
     ],
 )
 def test_a_hostile_path_deletes_nothing(client: FlaskClient, buckets: Buckets, path: str) -> None:
