@@ -62,8 +62,18 @@ def generate_policy() -> Response:
 
 
 def _wish(asked: Mapping[str, Any]) -> Wish:
-    texts = {name: str(asked.get(name) or "") for name in ("filename", "content_type", "size", "checksum")}
+    texts = {name: _text(asked, name) for name in ("filename", "content_type", "size", "checksum")}
     return Wish(texts["filename"], texts["content_type"], _size(texts["size"]), _sha256(texts["checksum"]))
+
+
+def _text(asked: Mapping[str, Any], name: str) -> str:
+    """A field as it was sent: a size of 0 is not none, and no list is a name."""
+    value = asked.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Refused(f"The field {name} must be a text or a whole number.")
+    return str(value)
 
 
 def _size(text: str) -> int | None:

@@ -32,6 +32,7 @@ _GRAMMAR = re.compile(
     re.ASCII,
 )
 
+_WIDTH = re.compile(r" *\d{1,5} *", re.ASCII)
 _CROP = re.compile(r"(\d{1,5})x(\d{1,5})\+(\d{1,5})\+(\d{1,5})", re.ASCII)
 
 
@@ -113,13 +114,12 @@ def read_crop(text: str) -> tuple[int, int, int, int] | None:
 
 def read_widths(value: object) -> list[int]:
     """Widths as a list or as ``320,640``, smallest first; raises BadOptions."""
-    if not value:
+    if value in (None, "", []):
         return []
     parts = value if isinstance(value, list) else str(value).split(",")
-    try:
-        widths = sorted({int(part) for part in parts})
-    except (TypeError, ValueError, OverflowError):
-        raise BadOptions("The widths must be whole numbers, for example 320,640,1280") from None
+    if not all(_WIDTH.fullmatch(str(part)) for part in parts):
+        raise BadOptions("The widths must be whole numbers, for example 320,640,1280")
+    widths = sorted({int(part) for part in parts})
     if len(widths) > _MAX_WIDTHS or not all(0 < width <= MAX_SIDE for width in widths):
         raise BadOptions(f"At most {_MAX_WIDTHS} widths, each from 1 to {MAX_SIDE} pixels.")
     return widths

@@ -11,7 +11,7 @@ from thumbstack.apps import Apps, Grant
 from thumbstack.buckets import Buckets
 from thumbstack.edge import Edge
 from thumbstack.notices import Notices
-from thumbstack.refusal import Forbidden
+from thumbstack.refusal import Forbidden, Refused
 from uploader.intake import Intake
 from uploader.warming import Warming
 
@@ -55,7 +55,10 @@ def room() -> Room:
 
 def field(name: str) -> str:
     """A field of the form, also in the body of a GET or DELETE as ``curl -F`` sends it, or of JSON, or of the query."""
-    return str(request.form.get(name) or _json().get(name) or request.args.get(name, ""))
+    told = _json().get(name)
+    if isinstance(told, list | dict):
+        raise Refused(f"The field {name} must be one text.")
+    return str(request.form.get(name) or told or request.args.get(name, ""))
 
 
 def fields(name: str) -> list[str]:

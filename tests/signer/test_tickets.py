@@ -131,10 +131,18 @@ def test_size_and_checksum_bind_the_file(client: FlaskClient, checksum: str) -> 
         ({"checksum": "zz" * 32}, 400, "bad_request"),
         ({"filename": "cat"}, 400, "missing_input"),
         ({"content_type": "text/html"}, 415, "unsupported_type"),
+        # What only JSON can say.
+        ({"size": 0}, 400, "bad_request"),
+        ({"size": True}, 400, "bad_request"),
+        ({"size": 5.0}, 400, "bad_request"),
+        ({"filename": ["cat.png"], "content_type": "image/png"}, 400, "bad_request"),
+        ({"filename": {"cat.png": 1}, "content_type": "image/png"}, 400, "bad_request"),
+        ({"filename": False}, 400, "bad_request"),
+        ({"checksum": []}, 400, "bad_request"),
     ],
 )
-def test_a_wrong_wish_is_told(client: FlaskClient, fields: dict[str, str], status: int, code: str) -> None:
-    answer = client.post("/generate_policy", data={**SHOP, **fields})
+def test_a_wrong_wish_is_told(client: FlaskClient, fields: dict[str, Any], status: int, code: str) -> None:
+    answer = client.post("/generate_policy", json={"filename": "cat.png", **SHOP, **fields})
 
     assert answer.status_code == status
     assert answer.json is not None

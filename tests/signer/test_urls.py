@@ -50,7 +50,10 @@ def test_widths_make_a_srcset(client: FlaskClient, as_keeper: dict[str, str]) ->
         ({"key": KEY, "preset": "none"}, 400, "bad_options"),
         ({"key": KEY, "preset": "MI", "options": "1x1"}, 400, "bad_options"),
         ({"key": KEY, "widths": "a"}, 400, "bad_options"),
-        ({"key": KEY, "widths": [0]}, 400, "bad_options"),
+        *(
+            ({"key": KEY, "widths": widths}, 400, "bad_options")
+            for widths in (0, [0], "0", [300.9], [True], "1_000", "\u0663\u0660\u0660", "+300", "300,", [[300]], [None])
+        ),
         ({"key": KEY, "widths": {"a": 1}}, 400, "bad_options"),
         ({"key": KEY, "widths": [float("inf")]}, 400, "bad_options"),
         ({"key": KEY, "preset": [1]}, 400, "bad_options"),
