@@ -73,6 +73,17 @@ def test_no_key_and_no_signature_is_written_down(house: House) -> None:
         assert "private-word" not in text
 
 
+def test_a_refusal_is_written_down_with_the_method_that_was_asked(house: House, picture: str) -> None:
+    house.uploader.die()
+    asked = [("DELETE", "/delete_file"), ("PUT", "/direct"), ("HEAD", f"/{picture}"), ("POST", "/nowhere")]
+
+    for method, path in asked:
+        request_id = secrets.token_hex(8)
+        assert house.ask(path, method, headers={"X-Request-ID": request_id}).status >= 400
+        edge = next(line for line in house.log(request_id) if line["server"] == "edge")
+        assert (edge["method"], edge["path"]) == (method, path)
+
+
 def test_a_line_fits_into_one_write(house: House, picture: str) -> None:
     request_id = secrets.token_hex(32)
     long = "%01" * 1500
