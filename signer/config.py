@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 from thumbstack.apps import Rules, read_rules
 from thumbstack.options import read_options
 from thumbstack.refusal import BadOptions
-from thumbstack.settings import Settings
+from thumbstack.settings import Address, Settings
 
 
 class Config(Settings):
@@ -26,7 +26,7 @@ class Config(Settings):
     aws_secret_access_key: str | None = Field(default=None, repr=False)
     aws_session_token: str | None = Field(default=None, repr=False)
     # Where browsers post to, for example https://<bucket>.s3.<region>.amazonaws.com/; without it, our /direct.
-    upload_url: str | None = Field(default=None, pattern=r"^https?://[^\s/]+(/\S*)?$")
+    upload_url: Address | None = None
     # S3 itself trusts no signature for longer than a week.
     ticket_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600)
     max_upload_bytes: int = Field(default=32 * 1024 * 1024, ge=1)

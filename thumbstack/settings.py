@@ -14,6 +14,8 @@ from thumbstack.apps import AppKeys, Apps, read_app_keys
 from thumbstack.picture_key import is_segment
 from thumbstack.presets import SHIPPED, read_presets
 
+# With its scheme: what browsers are told begins with it.
+Address = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")]
 _SECURITY_KEY = re.compile(r"[A-Za-z0-9_-]{28,}")
 
 
@@ -33,12 +35,12 @@ class Settings(BaseSettings):
     # The app that may be used without a key; only a laptop's profile sets it.
     open_app: str | None = None
     # Where the world reaches the service; without it, what the request says of itself.
-    public_url: str | None = None
+    public_url: Address | None = None
     presets_file: Path = SHIPPED
     # The bucket of variants under readable names; without it there is no /m/.
     website_bucket: str | None = None
     # Where the world sees that bucket; without it, /website at the public address.
-    website_url: str | None = None
+    website_url: Address | None = None
 
     @field_validator("security_keys", mode="before")
     @classmethod

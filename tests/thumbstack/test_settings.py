@@ -54,6 +54,8 @@ def test_a_missing_variable_is_named(room: str, variable: str) -> None:
         ("API_KEYS", '[{"app": "shop"}]'),
         ("API_KEYS", "tooshort"),
         ("OPEN_APP", "No App"),
+        ("PUBLIC_URL", "pictures.example.com"),
+        ("WEBSITE_URL", "//img.example.com"),
         ("PRESETS_FILE", "/none/presets.toml"),
         ("PRESETS_FILE", "README.md"),
     ],
