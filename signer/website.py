@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app
 
+from signer import caller
 from thumbstack.picture_key import PictureKey
 from thumbstack.refusal import BadOptions, NoSuchPicture
 from thumbstack.resize_url import ResizePath, read_resize, resize_path
@@ -26,7 +27,7 @@ class Website:
     @property
     def address(self) -> str:
         """Where the world sees the bucket, without a slash at its end."""
-        return (self.url or f"{(self.public_url or request.host_url).rstrip('/')}/website").rstrip("/")
+        return (self.url or f"{caller.address(self.public_url)}/website").rstrip("/")
 
 
 def _website() -> Website:

@@ -89,7 +89,7 @@ def test_accept_is_folded_as_everywhere(house: House, picture: str, ends: int) -
 
 
 def test_when_it_ends_a_kept_yes_ends_too(house: House, picture: str) -> None:
-    moment = int(time.time()) + 2
+    moment = int(time.time()) + 4
     link = LINK.format(moment) + picture
     house.signer.answer = lambda seen: yes(picture, moment)
     warm = [house.ask(link).status for _ in range(2)]

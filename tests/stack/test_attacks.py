@@ -476,7 +476,7 @@ def test_no_filter_fetches_for_its_owner(stack: Stack, victim: Victim, canary: C
 
 @pytest.mark.usefixtures("untouched")
 def test_a_link_that_has_ended_is_not_replayed(stack: Stack, victim: Victim) -> None:
-    fields = {"key": victim.picture.key, "options": _OPTIONS, "expires": 2}
+    fields = {"key": victim.picture.key, "options": _OPTIONS, "expires": 4}
     link = requests.post(f"{stack.url}/sign", json=fields, timeout=60).json()["url"].removeprefix(stack.url)
     first = ask(stack, link)
     assert first.status == 200
