@@ -125,7 +125,7 @@ def _seen(posted: ObjectKey, found: Stored, spool: BinaryIO) -> Seen | None:
 
 def _name(posted: ObjectKey, found: Stored) -> str:
     """The name that the ticket was for, or the one that the file was posted under."""
-    return unquote(found.metadata.get("name", posted.name))
+    return unquote(found.metadata["name"]) if "name" in found.metadata else posted.name
 
 
 def _published(posted: ObjectKey, found: Stored, seen: Seen) -> TakenIn | None:

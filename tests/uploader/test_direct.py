@@ -133,6 +133,7 @@ def test_what_it_learns_is_what_an_upload_would_have_told(client: FlaskClient, p
         ("cat", "png"),
         ("100%.png", "png"),
         ("a+b&c.png", "png"),
+        ("a%20b.png", "png"),
         # As macOS calls a picture of its screen.
         ("Screenshot 10.31.12\u202fAM.png", "png"),
     ],
