@@ -116,6 +116,9 @@ def _check_container(data: bytes, kind: PictureType, limits: Limits) -> None:
             check_pixels(picture.width, picture.height, limits.max_pixels)
             if picture.scans > _MAX_SCANS:
                 raise TooComplex(f"The JPEG has more than {_MAX_SCANS} scans: save it again.")
+            # Pillow copies all of the EXIF for each piece of it.
+            if data.count(b"Exif\0\0") > _MAX_SCANS:
+                raise TooComplex(f"The JPEG has its EXIF in more than {_MAX_SCANS} pieces: save it again.")
             if picture.hollow:
                 raise ValueError("fewer bits than blocks")
             refuse_jpeg_trailer(data, picture.end)

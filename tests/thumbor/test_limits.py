@@ -75,6 +75,12 @@ def tiled_tiff() -> bytes:
     return bytes(body) + directory
 
 
+def many_pieces_of_exif() -> bytes:
+    """A good JPEG with EXIF in two hundred pieces, which Pillow copies all together with each."""
+    body = encoded(Image.new("RGB", (64, 64)), "JPEG")
+    return body[:2] + b"\xff\xe1\0\x08Exif\0\0" * 200 + body[2:]
+
+
 def truncated(photo: bytes) -> bytes:
     """Two thirds of a photograph."""
     return photo[: len(photo) * 2 // 3]
@@ -101,6 +107,7 @@ BROKEN = {
     "a large tile": (tiled_tiff, "tiff"),
     "no picture": (lambda: b"this is no picture", "jpg"),
     "nothing": (lambda: b"", "jpg"),
+    "too many pieces of EXIF": (many_pieces_of_exif, "jpg"),
     "too many scans": (lambda: enormous_jpeg()[:2] + b"\xff\xda\0\2" * 200, "jpg"),
 }
 

@@ -86,6 +86,12 @@ def jpeg_claiming(width: int, height: int) -> bytes:
     return bytes(body)
 
 
+def jpeg_of_exifs(pieces: int) -> bytes:
+    """A JPEG with its EXIF in so many pieces."""
+    body = jpeg_of_scans(1)
+    return body[:2] + b"\xff\xe1\0\x08Exif\0\0" * pieces + body[2:]
+
+
 def jpeg_of_scans(scans: int) -> bytes:
     """A progressive JPEG with its last scan repeated."""
     out = io.BytesIO()
