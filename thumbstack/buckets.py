@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import filterfalse, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 # S3's own limit for one DeleteObjects call.
 _DELETE_BATCH = 1000
 _PIECE_BYTES = 256 * 1024
+# Letters of keys that XML cannot say, in which S3 is told what to delete.
+_NOT_IN_XML = re.compile(r"[\x00-\x1f\ufffe\uffff]")
 
 
 def s3_client(endpoint: str | None, region: str, *, patience_seconds: int = 10, attempts: int = 2) -> "S3Client":
@@ -320,10 +323,14 @@ class Buckets:
         deleted, keys = 0, iter(keys)
         while batch := list(islice(keys, _DELETE_BATCH)):
             with _translated():
-                answer = self.client.delete_objects(
-                    Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
-                )
-            if answer.get("Errors"):
-                raise StorageUnavailable("The storage did not delete everything: delete again.")
+                # One of these would have the whole batch refused, and whoever holds a ticket may post one.
+                for key in filter(_NOT_IN_XML.search, batch):
+                    self.client.delete_object(Bucket=bucket, Key=key)
+                if named := list(filterfalse(_NOT_IN_XML.search, batch)):
+                    answer = self.client.delete_objects(
+                        Bucket=bucket, Delete={"Objects": [{"Key": key} for key in named], "Quiet": True}
+                    )
+                    if answer.get("Errors"):
+                        raise StorageUnavailable("The storage did not delete everything: delete again.")
             deleted += len(batch)
         return deleted
