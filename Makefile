@@ -28,7 +28,7 @@ keys: $(INSTALLED) ## mint a pair of API keys: make keys APP=shop
 
 .PHONY: test
 test: $(INSTALLED) ## run every test that this machine can run, and say loudly what it cannot
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@unset MAKEFLAGS MFLAGS MAKELEVEL ARGS; exec $(BIN)/python -m pytest $(ARGS) # tests run make, without these
 
 .PHONY: lint
 lint: $(INSTALLED) ## check style, types, shell and YAML
