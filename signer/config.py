@@ -30,8 +30,6 @@ class Config(Settings):
     # S3 itself trusts no signature for longer than a week.
     ticket_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600)
     max_upload_bytes: int = Field(default=32 * 1024 * 1024, ge=1)
-    # What the uploader reads as well; here `types` and `hold` count.
-    app_rules: str = ""
 
     @field_validator("allowed_options", mode="before")
     @classmethod
@@ -47,12 +45,6 @@ class Config(Settings):
             except BadOptions as refusal:
                 raise ValueError(f"{options}: {refusal.sentence}") from None
         return allowed
-
-    @field_validator("app_rules")
-    @classmethod
-    def _check_rules(cls, text: str) -> str:
-        read_rules(text)
-        return text
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

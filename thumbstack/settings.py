@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from thumbstack.apps import AppKeys, Apps, read_app_keys
+from thumbstack.apps import AppKeys, Apps, read_app_keys, read_rules
 from thumbstack.picture_key import is_segment
 from thumbstack.presets import SHIPPED, read_presets
 
@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[AppKeys, ...], NoDecode, Field(repr=False)] = ()
     # The app that may be used without a key; only a laptop's profile sets it.
     open_app: str | None = None
+    # {"<app>": {"types": [...], "keep_location": false, "upright": false, "hold": false}}
+    app_rules: str = ""
     # Where the world reaches the service; without it, what the request says of itself.
     public_url: Address | None = None
     presets_file: Path = SHIPPED
@@ -65,6 +67,16 @@ class Settings(BaseSettings):
         if app is not None and not is_segment(app):
             raise ValueError("must be lower case letters, digits, '.', '_' or '-'")
         return app
+
+    @field_validator("app_rules")
+    @classmethod
+    def _check_rules(cls, text: str, known: ValidationInfo) -> str:
+        apps = {pair.app for pair in known.data.get("api_keys", ())} | {known.data.get("open_app")}
+        # Misspelt, a rule such as `hold` would be off without a word.
+        strangers = sorted(read_rules(text).keys() - apps)
+        if strangers and "api_keys" in known.data:
+            raise ValueError(f"no API_KEYS entry has the app {', '.join(strangers)}")
+        return text
 
     @field_validator("presets_file")
     @classmethod

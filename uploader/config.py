@@ -37,8 +37,6 @@ class Config(Settings):
     warm_presets: Annotated[tuple[str, ...], NoDecode] = ()
     # clamd://host:3310, clamd:///socket, http(s)://..., or the path of a program; scanner.py
     scanner: str | None = None
-    # {"<app>": {"types": [...], "keep_location": false, "upright": false}}
-    app_rules: str = ""
     # For all apps that have no rule of their own.
     auto_orient_original: bool = False
     keep_location: bool = False
@@ -55,12 +53,6 @@ class Config(Settings):
     def _check_scanner(cls, address: str | None) -> str | None:
         read_scanner(address)
         return address
-
-    @field_validator("app_rules")
-    @classmethod
-    def _check_rules(cls, text: str) -> str:
-        read_rules(text)
-        return text
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

@@ -77,6 +77,7 @@ def test_a_wrong_value_is_named_and_not_shown(variable: str, value: str) -> None
         ("APP_RULES", '{"shop": {"types": ["exe"]}}'),
         ("APP_RULES", '{"shop": {"upright": "yes"}}'),
         ("APP_RULES", '{"shop": {"hold": "yes"}}'),
+        ("APP_RULES", '{"schop": {"hold": true}}'),
         ("WARM_PRESETS", "NONE"),
         ("DECODES_AT_ONCE", "0"),
     ],
@@ -93,6 +94,7 @@ def test_a_wrong_value_of_the_uploader_is_named(variable: str, value: str) -> No
     ("variable", "value"),
     [
         ("APP_RULES", '{"shop": {"hold": 1}}'),
+        ("APP_RULES", '{"schop": {"hold": true}}'),
         ("TICKET_SECONDS", "0"),
         ("TICKET_SECONDS", "604801"),
         ("UPLOAD_URL", "bucket.s3.amazonaws.com"),
