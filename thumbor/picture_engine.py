@@ -32,6 +32,8 @@ _ANIMATIONS = frozenset(("GIF", "WEBP", "AVIF"))
 # The uploader's bounds (thumbstack/inspection.py): these are for what was put straight into the bucket.
 _MAX_FRAMES, _MAX_TOTAL_PIXELS, _MAX_SCANS = 300, 100_000_000, 100
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
+# Where a PNG may say how it is turned: a chunk, a text, XMP.
+_PNG_TELLS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _OF_FEW_COLOURS, _MIXED = frozenset(("1", "P")), frozenset(("L", "RGB", "RGBA"))
 # An original that cannot be shown; and an address that asks for too much.
 BROKEN, TOO_MUCH = 422, 400
@@ -116,8 +118,9 @@ class Engine(pil.Engine):  # type: ignore[misc]
         if max(image.width * image.height, tile) > most:
             raise Refused(f"{image.width}x{image.height} are more than {most} pixels")
         exif = image.info.get("exif")
-        # Pillow turns a TIFF itself.
+        # Pillow turns a TIFF itself; and decodes all of a PNG to see whether EXIF follows its pixels.
         readable = image.format != "TIFF" and not (isinstance(exif, bytes) and claims_too_much(exif))
+        readable = readable and (image.format != "PNG" or any(mark in buffer for mark in _PNG_TELLS))
         self._orientation = orientation_of(image) if readable else 1
         self.icc_profile, self.original_mode = image.info.get("icc_profile"), image.mode
         asked = self.context.request.filters or ""

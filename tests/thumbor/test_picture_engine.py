@@ -225,3 +225,22 @@ def test_no_side_comes_out_longer_than_4096(coffee: bytes, size: tuple[int, int]
         engine.resize(*size)
 
     assert engine.context.request.refusal[0] == 400
+
+
+def test_a_png_is_not_decoded_before_it_must_be(cat: bytes) -> None:
+    lying = decoded(cat)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain, turned = encoded(lying, "PNG"), encoded(lying, "PNG", exif=exif)
+    at = turned.index(b"eXIf") - 4
+    length = 12 + int.from_bytes(turned[at : at + 4], "big")
+    # Behind the pixels, where Pillow looks for it too.
+    last = turned[:at] + turned[at + length : -12] + turned[at : at + length] + turned[-12:]
+
+    opened = loaded(plain, ".png")
+
+    assert opened._image.tile
+    for body in (turned, last):
+        engine = loaded(body, ".png")
+        engine.reorientate()
+        assert engine.size == (lying.height, lying.width)
