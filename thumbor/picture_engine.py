@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import memory
 from encoding import EXTENSIONS, animated, encoded
 from geometry import Geometry, with_colours
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, JpegImagePlugin
 from thumbor.engines import pil
 
 from thumbstack.containers import gif
@@ -31,6 +31,8 @@ _WRITTEN = {".heic": ".jpg", ".heif": ".jpg", ".tif": ".png", ".jpeg": ".jpg"}
 _ANIMATIONS = frozenset(("GIF", "WEBP", "AVIF"))
 # The uploader's bounds (thumbstack/inspection.py): these are for what was put straight into the bucket.
 _MAX_FRAMES, _MAX_TOTAL_PIXELS, _MAX_SCANS = 300, 100_000_000, 100
+# What was decoded for a look at it is kept until it is rendered, if it is no larger: many may wait for that.
+_KEPT = 4_000_000
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 # Where a PNG may say how it is turned: a chunk, a text, XMP.
 _PNG_TELLS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
@@ -55,6 +57,8 @@ class Engine(pil.Engine):  # type: ignore[misc]
     extension: str | None
     # As it was opened, until it is used; and what is to be done to it then.
     _image: Any = None
+    # As it was loaded, until it was looked at: some are opened twice for that.
+    _buffer = b""
     _geometry = Geometry((0, 0))
     _orientation = 1
     _frames = 1
@@ -73,7 +77,7 @@ class Engine(pil.Engine):  # type: ignore[misc]
 
     @image.setter
     def image(self, value: Image.Image | None) -> None:
-        self._image = value
+        self._image, self._buffer = value, b""
         self._geometry = Geometry(value.size if value is not None else (0, 0))
         self.frame_count = 1
 
@@ -94,6 +98,8 @@ class Engine(pil.Engine):  # type: ignore[misc]
         if self._image is None:
             return
         self.frame_count = self._frames
+        if self.context.request.smart:
+            self._buffer = buffer
         if self.context.request.meta:
             # Thumbor's own way would turn all of its pixels to tell a width.
             self.reorientate()
@@ -184,6 +190,24 @@ class Engine(pil.Engine):  # type: ignore[misc]
         with memory.taken(self._needed()):
             self._whole(self.image.load)
 
+    def miniature(self, side: int) -> Image.Image:
+        """The picture as it is now, its first frame, grey, with no side longer than that; nothing is changed by it."""
+        buffer, self._buffer = self._buffer, b""
+        times = min(1.0, side / max(self.size))
+        width, height = (max(1, round(length * times)) for length in self.size)
+        geometry = replace(self._geometry, target=(width, height))
+
+        def small() -> Image.Image:
+            image = self._image
+            # A JPEG is decoded small, which is done to it once; the others are large, or have frames to come.
+            once = isinstance(image, JpegImagePlugin.JpegImageFile) or image.width * image.height > _KEPT
+            if buffer and (once or self.is_animated):
+                image = Image.open(io.BytesIO(buffer), formats=_FORMATS)
+            return geometry.of(image).convert("L")
+
+        with memory.taken(self._needed()):
+            return self._whole(small)
+
     def extract_cover(self) -> None:
         """Be the first frame only."""
         self.frame_count = 1
@@ -246,7 +270,7 @@ class Engine(pil.Engine):  # type: ignore[misc]
             if extension in (".png", ".gif") and self.original_mode in _OF_FEW_COLOURS and image.mode in _MIXED:
                 image = image.convert("1") if self.original_mode == "1" else image.quantize()
             # Before it is sent and stored, which may take seconds, its pixels can go.
-            self._image = None
+            self._image, self._buffer = None, b""
             return encoded(image, extension, quality, self.icc_profile, self.context.config)
 
     def _all_frames(self) -> Iterator[Image.Image]:

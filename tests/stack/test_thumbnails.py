@@ -5,8 +5,10 @@ import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import requests
+import skimage.data
 from PIL import Image
 
 from tests.stack.stacks import Picture, Stack
@@ -50,6 +52,24 @@ def test_any_size_of_ones_own_picture_can_be_signed(stack: Stack, photo: Picture
     for part in answer["srcset"].split(", "):
         url, width = part.split()
         assert size(requests.get(url, timeout=30))[0] == int(width.removesuffix("w"))
+
+
+def test_a_smart_crop_keeps_the_face(stack: Stack) -> None:
+    astronaut = Image.fromarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
+    body = io.BytesIO()
+    astronaut.save(body, "JPEG", quality=90)
+    picture = stack.upload(body.getvalue(), "astronaut.jpg")
+    fields = {"key": picture.key, "options": "512x150/smart/filters:format(png)"}
+
+    shown = requests.get(requests.post(f"{stack.url}/sign", json=fields, timeout=30).json()["url"], timeout=30)
+
+    with Image.open(io.BytesIO(shown.content)) as image:
+        part = np.asarray(image.convert("RGB"), dtype=float)
+    pixels = np.asarray(astronaut, dtype=float)
+    first = int(np.argmin([np.abs(pixels[row : row + 150] - part).mean() for row in range(363)]))
+    # The face is in rows 65 to 162, the middle begins at 181.
+    assert first <= 65
+    assert first + 150 >= 162
 
 
 def test_the_second_request_is_the_edges_alone(stack: Stack, photo: Picture) -> None:
