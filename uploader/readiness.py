@@ -11,6 +11,8 @@ from thumbstack.refusal import Refused
 
 # A room on the same machine answers in milliseconds, or it is not well.
 _PATIENCE_SECONDS = 2
+# All that is asked here must be told before the edge gives up, which is after 10 s.
+_S3_PATIENCE_SECONDS = 4
 
 
 def _answers(url: str) -> bool:
@@ -29,12 +31,16 @@ def _any_answers(urls: Sequence[str]) -> bool:
 def routes(buckets: Buckets, thumbor_servers: Sequence[str], signer_server: str | None) -> Blueprint:
     """``GET /readyz``: 200, or 503 with what does not answer."""
     blueprint = Blueprint("readiness", __name__)
+    # Threads of their own: a name that nobody resolves is waited for longer than any time-out of the client's.
+    asking = ThreadPoolExecutor(4)
 
     @blueprint.get("/readyz")
     def readyz() -> tuple[Response, int]:
         reasons: dict[str, str] = {}
         try:
-            buckets.check()
+            asking.submit(buckets.check).result(_S3_PATIENCE_SECONDS)
+        except TimeoutError:
+            reasons["s3"] = "The storage does not answer."
         except Refused as refusal:
             reasons["s3"] = refusal.sentence
         # One Thumbor of several is enough: nginx passes the others by.

@@ -142,6 +142,10 @@ class Stack(ABC):
             return []
         return [answer.text for answer in answers if answer.ok]
 
+    def well(self, room: str, processes: int) -> bool:
+        """Whether so many processes of a room answer, as who restarts them in turn would wait for it."""
+        return len(self.numbers(room)) == processes
+
     @abstractmethod
     def metrics(self, room: str) -> list[str]:
         """Where a room tells its numbers."""
@@ -339,6 +343,11 @@ class Containers(Stack):
             ["docker", "inspect", "--format", what, *ids], check=True, capture_output=True, text=True, timeout=30
         )
         return done.stdout.split()
+
+    def well(self, room: str, processes: int) -> bool:
+        # Docker looks after 5 s first; by then nginx knows the new address.
+        healthy = self._inspect(room, "{{.State.Health.Status}}") == ["healthy"] * processes
+        return healthy and super().well(room, processes)
 
     def metrics(self, room: str) -> list[str]:
         port = {"nginx": 5002, "uploader": 8000, "signer": 8001, "thumbor": 8888, "s3": 9327}[room]

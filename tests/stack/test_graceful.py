@@ -52,7 +52,7 @@ def test_thumbors_that_restart_in_turn_fail_no_picture(stack: Stack, photo: Pict
         return url
 
     def replaced(pid: int) -> bool:
-        return pid not in stack.processes("thumbor") and len(stack.numbers("thumbor")) == len(processes)
+        return pid not in stack.processes("thumbor") and stack.well("thumbor", len(processes))
 
     # Enough that each is asked once: the edge's hits are no load.
     urls = [sign(width) for width in range(20, 1000)]

@@ -5,10 +5,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import boto3
 import pytest
+from flask import Flask
 
+from thumbstack.buckets import Buckets
 from uploader import create_app
 from uploader.config import Config
+from uploader.readiness import routes
 
 
 @pytest.fixture
@@ -38,6 +42,30 @@ def test_what_does_not_answer_is_named(config: Config, nobody: str) -> None:
     assert answer.json is not None
     assert set(answer.json["reasons"]) == {"s3", "thumbor", "signer"}
     assert client.get("/healthz").status_code == 200
+
+
+class Nowhere(Buckets):
+    """Buckets at a name that takes ages not to be found. It stands for one: without a network there is none."""
+
+    found = threading.Event()
+
+    def check(self) -> None:
+        self.found.wait(60)
+
+
+def test_a_storage_that_is_looked_for_in_vain_is_named_before_the_edge_gives_up() -> None:
+    app = Flask(__name__)
+    app.register_blueprint(
+        routes(Nowhere(boto3.client("s3", region_name="us-east-1"), "pictures", "results"), (), None)
+    )
+
+    answer = app.test_client().get("/readyz")
+    Nowhere.found.set()
+
+    assert (answer.status_code, answer.json) == (
+        503,
+        {"ready": False, "reasons": {"s3": "The storage does not answer."}},
+    )
 
 
 @pytest.fixture
