@@ -103,6 +103,10 @@ EXPOSE 8333
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=300s CMD ["healthy", "8333", "/healthz"]
 CMD ["python", "s3/serve.py", "--data", "/data", "--ip", "0.0.0.0", "--port", "8333", "--metrics-port", "9327"]
 
+# No room: what an instance on AWS needs beside the images to start them, so that it comes with the commit, too.
+FROM scratch AS instance
+COPY compose.yaml deploy/instance deploy/healthy /
+
 FROM base AS nginx
 ARG DEBIAN_FRONTEND=noninteractive
 # gettext-base has envsubst, which fills in the templates.

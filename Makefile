@@ -13,7 +13,7 @@ DATA ?= .data
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.lock requirements-uv.lock
 	@deploy/bootstrap
@@ -31,12 +31,13 @@ test: $(INSTALLED) ## run every test that this machine can run, and say loudly w
 	@unset MAKEFLAGS MFLAGS MAKELEVEL ARGS; exec $(BIN)/python -m pytest $(ARGS) # tests run make, without these
 
 .PHONY: lint
-lint: $(INSTALLED) ## check style, types, shell and YAML
+lint: $(INSTALLED) ## check style, types, shell, YAML and the template
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	git ls-files -z --cached --others --exclude-standard | xargs -0 grep -lIZE '^#!.*\b(bash|sh)$$' -- | xargs -0 -r $(BIN)/shellcheck
 	git ls-files -z --cached --others --exclude-standard '*.yml' '*.yaml' | xargs -0 -r $(BIN)/yamllint --strict
+	$(BIN)/cfn-lint --regions eu-west-1 us-east-1 --include-checks I -t cf_template.yaml
 
 .PHONY: format
 format: $(INSTALLED) ## put the Python into its usual form
@@ -66,8 +67,8 @@ $(DATA)/secrets.env:
 	@python3 deploy/keys.py $@
 
 .PHONY: build
-build: $(DATA)/secrets.env ## build the images, one a room
-	$(COMPOSE) build $(ARGS)
+build: $(DATA)/secrets.env ## build the images, one a room, and the files of an instance on AWS
+	$(COMPOSE) --profile '*' build $(ARGS)
 
 .PHONY: up
 up: $(DATA)/secrets.env ## build and start the whole service with Docker Compose; returns when it is ready (PORT, HOST, .env)
@@ -82,3 +83,12 @@ down: $(DATA)/secrets.env ## stop what `make up` started; pictures stay (ARGS=-v
 .PHONY: logs
 logs: $(DATA)/secrets.env ## follow the logs of all containers (ARGS=uploader: of one room)
 	$(COMPOSE) logs --follow --tail 100 $(ARGS)
+
+# Parameters of cf_template.yaml are variables of their names; those of make's command line are given on by themselves.
+.PHONY: update_stack
+update_stack: $(INSTALLED) ## create or update the service on AWS: make update_stack STACK_NAME=pictures VPCCIDRBlock=... (docs/aws.md)
+	@exec $(BIN)/python -m deploy.update_stack
+
+.PHONY: delete_stack
+delete_stack: $(INSTALLED) ## end the service on AWS; the originals and the access logs are kept (STACK_NAME)
+	@exec $(BIN)/python -m deploy.update_stack --delete
