@@ -26,7 +26,7 @@ TEMPLATE = ROOT / "cf_template.yaml"
 _EMPTIED = ("ResultsBucket", "WebsiteBucket")
 # Those that outlive it (DeletionPolicy).
 _KEPT = ("PicturesBucket", "LogsBucket")
-_SECONDS_BETWEEN_LOOKS = 3
+_SECONDS_BETWEEN_LOOKS = 2
 
 
 class StoppedError(Exception):

@@ -1,0 +1,354 @@
+"""The stack, really deployed: to an emulator of AWS that enforces rights, by `make update_stack`, and read back.
+
+What the emulator does not play: waiting for the group's signals, instances, lifecycle rules, access logs, CloudFront's
+caching (docs/aws.md).
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from deploy.update_stack import TEMPLATE, Stack, StoppedError
+from tests.deploy.emulator import REGION, Aws, running
+
+COMMIT = "a" * 40
+# Debian's own parameter is AWS's to fill; the emulator has none.
+IMAGE = "/thumbstack/tests/image"
+NETWORK = {"VPCCIDRBlock": "10.20.0.0/16", "SubnetACIDRBlock": "10.20.0.0/20", "SubnetBCIDRBlock": "10.20.16.0/20"}
+GIVEN = {"CommitID": COMMIT, "ImageId": IMAGE, **NETWORK}
+CERTIFICATE = f"arn:aws:acm:{REGION}:000000000000:certificate/1"
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    with running(tmp_path_factory.mktemp("aws") / "ministack.log") as emulator:
+        emulator.client("s3").create_bucket(Bucket="foreign", CreateBucketConfiguration={"LocationConstraint": REGION})
+        emulator.client("ssm").put_parameter(Name=IMAGE, Value="ami-0123456789abcdef0", Type="String")
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def deployed(aws: Aws) -> dict[str, str]:
+    """A stack as `make update_stack` leaves it: its resources by name."""
+    done = aws.make("update_stack", STACK_NAME="pictures", **GIVEN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return aws.resources("pictures")
+
+
+def launch_data(aws: Aws, resources: dict[str, str]) -> Any:
+    """What the group's next instance would be started with."""
+    (group,) = aws.client("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=[resources["InstanceGroup"]]
+    )["AutoScalingGroups"]
+    (version,) = aws.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=group["LaunchTemplate"]["LaunchTemplateId"], Versions=[group["LaunchTemplate"]["Version"]]
+    )["LaunchTemplateVersions"]
+    return version["LaunchTemplateData"]
+
+
+def user_data(aws: Aws, resources: dict[str, str]) -> str:
+    return base64.b64decode(launch_data(aws, resources)["UserData"]).decode()
+
+
+# --- Created, and read back from each one's own API.
+
+
+def test_the_network_is_in_two_zones_and_has_its_own_way_to_s3(aws: Aws, deployed: dict[str, str]) -> None:
+    ec2 = aws.client("ec2")
+    subnets = ec2.describe_subnets(SubnetIds=[deployed["SubnetA"], deployed["SubnetB"]])["Subnets"]
+    (endpoint,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[deployed["S3Endpoint"]])["VpcEndpoints"]
+    (routes,) = ec2.describe_route_tables(RouteTableIds=[deployed["Routes"]])["RouteTables"]
+
+    assert len({subnet["AvailabilityZone"] for subnet in subnets}) == 2
+    assert {subnet["CidrBlock"] for subnet in subnets} == {"10.20.0.0/20", "10.20.16.0/20"}
+    assert endpoint["ServiceName"] == f"com.amazonaws.{REGION}.s3"
+    assert deployed["Gateway"] in {route.get("GatewayId") for route in routes["Routes"]}
+    assert {association["SubnetId"] for association in routes["Associations"]} >= {
+        deployed["SubnetA"],
+        deployed["SubnetB"],
+    }
+
+
+def test_the_load_balancer_listens_at_5000_and_80(aws: Aws, deployed: dict[str, str]) -> None:
+    elb = aws.client("elbv2")
+    listeners = elb.describe_listeners(LoadBalancerArn=deployed["LoadBalancer"])["Listeners"]
+    attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=deployed["LoadBalancer"])["Attributes"]
+    (group,) = elb.describe_target_groups(TargetGroupArns=[deployed["TargetGroup"]])["TargetGroups"]
+
+    assert {(one["Port"], one["Protocol"]) for one in listeners} == {(5000, "HTTP"), (80, "HTTP")}
+    assert all(one["DefaultActions"][0]["TargetGroupArn"] == deployed["TargetGroup"] for one in listeners)
+    assert {"Key": "access_logs.s3.bucket", "Value": deployed["LogsBucket"]} in attributes
+    assert (group["HealthCheckPath"], group["Port"]) == ("/healthz", 5000)
+
+
+def test_instances_are_reached_from_the_load_balancer_only(aws: Aws, deployed: dict[str, str]) -> None:
+    (group,) = aws.client("ec2").describe_security_groups(GroupIds=[deployed["InstanceAccess"]])["SecurityGroups"]
+    (rule,) = group["IpPermissions"]
+
+    assert (rule["FromPort"], rule["ToPort"], rule.get("IpRanges", [])) == (5000, 5000, [])
+    assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [deployed["LoadBalancerAccess"]]
+
+
+def test_the_group_starts_what_the_launch_template_says(aws: Aws, deployed: dict[str, str]) -> None:
+    (group,) = aws.client("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=[deployed["InstanceGroup"]]
+    )["AutoScalingGroups"]
+    data = launch_data(aws, deployed)
+
+    assert (group["MinSize"], group["MaxSize"], group["HealthCheckType"]) == (2, 6, "ELB")
+    assert data["ImageId"] == "ami-0123456789abcdef0"
+    assert data["MetadataOptions"]["HttpTokens"] == "required"
+    assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 2
+    assert data["BlockDeviceMappings"][0]["Ebs"]["Encrypted"] is True
+    script = user_data(aws, deployed)
+    assert f"COMMIT={COMMIT} IMAGE_REPOSITORY=000000000000.dkr.ecr.{REGION}.amazonaws.com/thumbstack" in script
+    assert f"PICTURES_BUCKET={deployed['PicturesBucket']}" in script
+    assert "${IMAGE_REPOSITORY%%/*}" in script
+
+
+def test_it_scales_and_alarms(aws: Aws, deployed: dict[str, str]) -> None:
+    policies = aws.client("autoscaling").describe_policies(AutoScalingGroupName=deployed["InstanceGroup"])
+    alarms = aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    dashboard = aws.client("cloudwatch").get_dashboard(DashboardName="pictures")["DashboardBody"]
+
+    assert {policy["PolicyType"] for policy in policies["ScalingPolicies"]} == {"TargetTrackingScaling"}
+    assert len(policies["ScalingPolicies"]) == 3
+    # Beside those that target tracking makes for itself.
+    ours = [alarm for alarm in alarms if alarm["AlarmName"].startswith("pictures-")]
+    # Whom they tell the emulator does not say.
+    assert {alarm["MetricName"] for alarm in ours} >= {"RenderLoad", "EdgeHitRatio", "DiskUsed", "TargetResponseTime"}
+    assert len(ours) == 7
+    assert len(json.loads(dashboard)["widgets"]) == 6
+
+
+def test_keys_are_made_and_are_such_as_the_rooms_take(aws: Aws, deployed: dict[str, str]) -> None:
+    from thumbstack.apps import read_app_keys
+    from thumbstack.settings import Settings
+
+    secrets = aws.client("secretsmanager")
+    security = secrets.get_secret_value(SecretId=deployed["SecurityKeys"])["SecretString"]
+    api = secrets.get_secret_value(SecretId=deployed["ApiKeys"])["SecretString"]
+
+    assert Settings(security_keys=security).security_keys == (security,)
+    (pair,) = read_app_keys(api)
+    assert pair.app == "pictures"
+    assert len({pair.public_key, pair.private_key, security}) == 3
+
+
+def test_buckets_are_as_they_should(aws: Aws, deployed: dict[str, str]) -> None:
+    s3 = aws.client("s3")
+
+    assert s3.get_bucket_versioning(Bucket=deployed["PicturesBucket"])["Status"] == "Enabled"
+    for name in ("PicturesBucket", "ResultsBucket", "LogsBucket"):
+        blocked = s3.get_public_access_block(Bucket=deployed[name])["PublicAccessBlockConfiguration"]
+        assert all(blocked.values()), name
+    website = s3.get_bucket_website(Bucket=deployed["WebsiteBucket"])
+    balancer = aws.client("elbv2").describe_load_balancers(LoadBalancerArns=[deployed["LoadBalancer"]])
+    assert [rule["Redirect"] for rule in website["RoutingRules"]] == [
+        {
+            "HostName": balancer["LoadBalancers"][0]["DNSName"],
+            "HttpRedirectCode": "302",
+            "Protocol": "http",
+        }
+    ] * 2
+
+
+def test_what_runs_can_be_asked(aws: Aws, deployed: dict[str, str]) -> None:
+    assert aws.client("ssm").get_parameter(Name="/pictures/commit")["Parameter"]["Value"] == COMMIT
+    outputs = {
+        output["OutputKey"]: output["OutputValue"]
+        for output in aws.client("cloudformation").describe_stacks(StackName="pictures")["Stacks"][0]["Outputs"]
+    }
+    assert outputs["PicturesBucketName"] == deployed["PicturesBucket"]
+    assert outputs["ServiceUrl"] == f"http://{outputs['LoadBalancerName']}:5000"
+
+
+# --- Rights, as the emulator enforces them.
+
+
+@pytest.fixture(scope="module")
+def role(aws: Aws, deployed: dict[str, str]) -> dict[str, str]:
+    """The credentials that an instance has."""
+    arn = aws.client("iam").get_role(RoleName=deployed["InstanceRole"])["Role"]["Arn"]
+    found = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="instance")["Credentials"]
+    return {
+        "aws_access_key_id": found["AccessKeyId"],
+        "aws_secret_access_key": found["SecretAccessKey"],
+        "aws_session_token": found["SessionToken"],
+    }
+
+
+def test_the_instance_may_do_what_its_rooms_do(aws: Aws, deployed: dict[str, str], role: dict[str, str]) -> None:
+    owner = aws.client("s3")
+    # The emulator speaks plain HTTP, which these policies refuse (the next test); AWS's endpoints are TLS.
+    for name in ("PicturesBucket", "ResultsBucket"):
+        owner.delete_bucket_policy(Bucket=deployed[name])
+    s3 = aws.client("s3", **role)
+    for bucket, prefix in (
+        ("PicturesBucket", "o/shop/cat/"),
+        ("PicturesBucket", "incoming/shop/cat/"),
+        ("ResultsBucket", "o/shop/cat/1.jpg/"),
+        ("WebsiteBucket", "m/o/shop/cat/1.jpg/"),
+    ):
+        where = {"Bucket": deployed[bucket], "Key": prefix + "x.jpg"}
+        s3.put_object(**where, Body=b"x", IfNoneMatch="*")
+        assert s3.get_object(**where)["Body"].read() == b"x"
+        assert s3.list_objects_v2(Bucket=deployed[bucket], Prefix=prefix)["KeyCount"] == 1
+        s3.delete_objects(Bucket=deployed[bucket], Delete={"Objects": [{"Key": where["Key"]}]})
+    s3.put_object(Bucket=deployed["ResultsBucket"], Key="notices/1-a", Body=b"{}")
+
+    secrets = aws.client("secretsmanager", **role)
+    for name in ("SecurityKeys", "ApiKeys"):
+        assert secrets.get_secret_value(SecretId=deployed[name])["SecretString"]
+    # cloudwatch:PutMetricData is left out: the emulator does not know the condition on its namespace, and refuses.
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "arguments"),
+    [
+        ("s3", "get_object", {"Bucket": "foreign", "Key": "o/a/b/c"}),
+        ("s3", "list_objects_v2", {"Bucket": "foreign"}),
+        ("s3", "put_object", {"Bucket": "{PicturesBucket}", "Key": "elsewhere", "Body": b""}),
+        ("s3", "put_object", {"Bucket": "{WebsiteBucket}", "Key": "index.html", "Body": b""}),
+        ("s3", "delete_object", {"Bucket": "{ResultsBucket}", "Key": "notices/1-a"}),
+        ("s3", "delete_bucket", {"Bucket": "{ResultsBucket}"}),
+        ("s3", "put_bucket_policy", {"Bucket": "{PicturesBucket}", "Policy": "{}"}),
+        ("s3", "list_objects_v2", {"Bucket": "{LogsBucket}"}),
+        ("secretsmanager", "get_secret_value", {"SecretId": "{FirstPrivateKey}"}),
+        ("secretsmanager", "put_secret_value", {"SecretId": "{ApiKeys}", "SecretString": "[]"}),
+        ("iam", "list_roles", {}),
+        ("ec2", "describe_instances", {}),
+        ("cloudformation", "delete_stack", {"StackName": "pictures"}),
+        ("cloudwatch", "put_metric_data", {"Namespace": "Foreign", "MetricData": [{"MetricName": "a", "Value": 1}]}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else json.dumps(value, default=str),
+)
+def test_the_instance_may_do_nothing_else(
+    aws: Aws, deployed: dict[str, str], role: dict[str, str], service: str, call: str, arguments: dict[str, Any]
+) -> None:
+    told = {k: v.format(**deployed) if isinstance(v, str) and v != "{}" else v for k, v in arguments.items()}
+
+    with pytest.raises(ClientError) as refused:
+        getattr(aws.client(service, **role), call)(**told)
+
+    assert refused.value.response["Error"]["Code"] in {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+
+
+# --- Updates.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"CommitID": "main"}, "must be a commit's full id, 40 digits 0-9 a-f (git rev-parse HEAD)."),
+        ({"VPCCIDRBlock": "10.20.0.0"}, "must be a network such as 10.20.0.0/16, between /16 and /27."),
+        ({"MinSize": "0"}, "MinSize"),
+        ({"LogRetentionDays": "2"}, "LogRetentionDays"),
+        (
+            {"Cdn": "true", "CertificateArn": CERTIFICATE},
+            "With Cdn and CertificateArn, OriginName must be the load balancer's name in that certificate.",
+        ),
+        ({"CertificateArn": CERTIFICATE}, "With CertificateArn, DomainName must be the certificate's name"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_refused_before_anything_is_changed(
+    aws: Aws, deployed: dict[str, str], wrong: dict[str, str], sentence: str
+) -> None:
+    before = aws.client("cloudformation").describe_stack_events(StackName="pictures")["StackEvents"]
+
+    _, complaint = aws.update("pictures", **{"CommitID": COMMIT, **wrong})
+
+    assert sentence in complaint
+    assert aws.client("cloudformation").describe_stack_events(StackName="pictures")["StackEvents"] == before
+
+
+def test_a_new_stack_without_its_network_is_refused_by_name(aws: Aws) -> None:
+    _, complaint = aws.update("another", CommitID=COMMIT, ImageId=IMAGE)
+
+    assert "VPCCIDRBlock" in complaint
+
+
+def test_the_same_again_changes_nothing(aws: Aws, deployed: dict[str, str]) -> None:
+    done = aws.make("update_stack", STACK_NAME="pictures", CommitID=COMMIT)
+
+    assert done.returncode == 0, done.stderr
+    assert "No changes: pictures is as it should be." in done.stdout
+
+
+def test_a_new_commit_changes_what_instances_start_with_and_nothing_else(aws: Aws, tmp_path: Path) -> None:
+    aws.update("newer", **GIVEN)
+    before = aws.resources("newer")
+    old = launch_data(aws, before)
+
+    told, complaint = aws.update("newer", CommitID="b" * 40)
+
+    assert not complaint
+    changed = {line.split()[1] for line in told.splitlines() if line.startswith("modify ")}
+    # The emulator also names whatever refers to the group, which keeps its name.
+    assert changed - {"Dashboard", "ScaleOnRequests", "ScaleOnProcessor", "ScaleOnRenders"} == {
+        "LaunchTemplate",
+        "InstanceGroup",
+        "CommitParameter",
+    }
+    assert aws.resources("newer") == before
+    new = launch_data(aws, before)
+    assert old["UserData"] != new["UserData"]
+    assert user_data(aws, before) == base64.b64decode(old["UserData"]).decode().replace(COMMIT, "b" * 40)
+    differing = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+    # The tag that says which commit an instance runs.
+    assert differing == {"UserData", "TagSpecifications"}
+    assert aws.client("ssm").get_parameter(Name="/newer/commit")["Parameter"]["Value"] == "b" * 40
+
+
+def test_an_update_that_is_never_signalled_goes_back_to_the_old_commit(
+    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.update("broken", **GIVEN)
+    # The emulator waits for no signals of a group, but for a wait condition's; this one is never given.
+    waiting = tmp_path / "template.yaml"
+    waiting.write_text(
+        TEMPLATE.read_text().replace(
+            "\nOutputs:\n",
+            "  Signal:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
+            "  Signals:\n    Type: AWS::CloudFormation::WaitCondition\n    DependsOn: CommitParameter\n"
+            "    Properties: {Handle: !Ref Signal, Timeout: '1', Count: 1}\n\nOutputs:\n",
+        )
+    )
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(StoppedError, match="broken is UPDATE_ROLLBACK_COMPLETE"):
+        Stack("broken", boto3.Session(), waiting).update({"CommitID": "c" * 40})
+
+    told = capsys.readouterr().out
+    assert "UPDATE_FAILED                Signals: WaitCondition timed out." in told
+    assert COMMIT in user_data(aws, aws.resources("broken"))
+    assert aws.client("ssm").get_parameter(Name="/broken/commit")["Parameter"]["Value"] == COMMIT
+    # And the next update is an update as any other.
+    assert "No changes" in aws.update("broken", CommitID=COMMIT)[0]
+
+
+def test_ending_it_keeps_the_originals_and_takes_the_rest(aws: Aws) -> None:
+    aws.update("ended", **GIVEN)
+    resources, s3 = aws.resources("ended"), aws.client("s3")
+    for name in ("PicturesBucket", "ResultsBucket"):
+        # Plain HTTP again.
+        s3.delete_bucket_policy(Bucket=resources[name])
+        s3.put_object(Bucket=resources[name], Key="o/shop/cat/1.jpg", Body=b"x")
+
+    told, complaint = aws.update("ended", "--delete")
+
+    assert not complaint
+    buckets = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    left = {name for name, physical in resources.items() if name.endswith("Bucket") and physical in buckets}
+    assert left == {"PicturesBucket", "LogsBucket"}
+    assert f"Kept, and billed until you delete them: {resources['PicturesBucket']}, {resources['LogsBucket']}" in told
+    assert s3.get_object(Bucket=resources["PicturesBucket"], Key="o/shop/cat/1.jpg")["Body"].read() == b"x"
+    assert "There is no stack ended." in aws.update("ended", "--delete")[1]
