@@ -10,8 +10,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_engine"), pyte
 def run(*command: str, check: bool = True, **options: Any) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout.strip()
+    told: str = done.stdout
+    return told.strip()
 
 
 def docker(*arguments: str, check: bool = True, **options: Any) -> str:
@@ -78,7 +80,9 @@ class Zone:
         self.seen_from_instances = f"http://{gateway}:{aws.port}"
         self.registry = f"{gateway}:{aws.port}"
         self._folder = folder
-        self._known: dict[str, Any] = {}
+        # What the metadata service tells each instance.
+        self._told: dict[str, Any] = {}
+        self._addresses: dict[str, str] = {}
         self._metadata = folder / "metadata.json"
         self._metadata.write_text("{}")
 
@@ -105,7 +109,7 @@ class Zone:
             docker("rmi", name)
 
     @contextlib.contextmanager
-    def instance(self, stack: str, number: int, *, hops: int | None = None) -> Iterator[Machine]:
+    def instance(self, stack: str, number: int) -> Iterator[Machine]:
         """One that the stack's group would start."""
         resources = self.aws.resources(stack)
         (version,) = self.aws.client("ec2").describe_launch_template_versions(
@@ -122,22 +126,29 @@ class Zone:
         try:
             self._prepare(name, base64.b64decode(data["UserData"]).decode())
             docker("start", name)
-            address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", name)
-            found = self._credentials(resources["InstanceRole"])
-            self._known[address] = {
+            machine = Machine(name, "")
+            self._told[name] = {
                 "id": name,
                 "region": REGION,
-                "hops": hops or data["MetadataOptions"]["HttpPutResponseHopLimit"],
-                "credentials": found,
+                "hops": data["MetadataOptions"]["HttpPutResponseHopLimit"],
+                "credentials": self._credentials(resources["InstanceRole"]),
             }
-            self._metadata.write_text(json.dumps(self._known))
+            self.know(machine)
             # The group does so as soon as an instance runs.
             self.aws.client("elbv2").register_targets(
                 TargetGroupArn=resources["TargetGroup"], Targets=[{"Id": name, "Port": 5000}]
             )
-            yield Machine(name, address)
+            yield machine
         finally:
             docker("rm", "--force", "--volumes", name, check=False)
+
+    def know(self, machine: Machine, hops: int | None = None) -> None:
+        """Let the metadata service know an instance by the address that it has now, and perhaps another hop limit."""
+        machine.address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", machine.id)
+        self._addresses[machine.id] = machine.address
+        told = {address: dict(self._told[name]) for name, address in self._addresses.items()}
+        told[machine.address]["hops"] = hops or told[machine.address]["hops"]
+        self._metadata.write_text(json.dumps(told))
 
     def _prepare(self, name: str, user_data: str) -> None:
         """Hand over the user data, and where AWS is here: a machine image of one's own may say so, too."""
@@ -169,6 +180,17 @@ class Zone:
             "Token": found["SessionToken"],
             "Expiration": found["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
+
+    def serve(self, stack: str, *machines: Machine) -> None:
+        """Let the stack's load balancer ask these and no other."""
+        elb, group = self.aws.client("elbv2"), self.aws.resources(stack)["TargetGroup"]
+        health = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+        wanted = {machine.address for machine in machines}
+        gone = [{"Id": one["Target"]["Id"]} for one in health if one["Target"]["Id"] not in wanted]
+        # Those that come, before those that go.
+        elb.register_targets(TargetGroupArn=group, Targets=[{"Id": address, "Port": 5000} for address in wanted])
+        if gone:
+            elb.deregister_targets(TargetGroupArn=group, Targets=gone)
 
     def deploy(self, stack: str, commit: str) -> None:
         _, complaint = self.aws.update(
@@ -229,28 +251,45 @@ def test_secrets_are_in_files_that_only_their_room_sees(booted: Machine) -> None
     assert secret not in booted.run("cat", "/etc/thumbstack/stack.env")
 
 
-def test_it_answers_through_the_load_balancer(zone: Zone, booted: Machine, coffee: bytes) -> None:
-    elb, resources = zone.aws.client("elbv2"), zone.aws.resources("good")
-    group = resources["TargetGroup"]
-    elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": booted.id}])
-    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": booted.address, "Port": 5000}])
-    (balancer,) = elb.describe_load_balancers(LoadBalancerArns=[resources["LoadBalancer"]])["LoadBalancers"]
-    secret = zone.aws.client("secretsmanager").get_secret_value(SecretId=resources["ApiKeys"])["SecretString"]
-    key = json.loads(secret)[0]["private_key"]
+class Service:
+    """The stack's service, asked at its load balancer, or at one of its instances."""
 
-    def ask(method: str, path: str, **options: Any) -> requests.Response:
-        headers = {"Host": balancer["DNSName"], "Authorization": f"Bearer {key}"}
-        return requests.request(method, zone.aws.url + path, headers=headers, timeout=60, **options)
+    def __init__(self, zone: Zone, stack: str) -> None:
+        resources = zone.aws.resources(stack)
+        described = zone.aws.client("elbv2").describe_load_balancers(LoadBalancerArns=[resources["LoadBalancer"]])
+        secret = zone.aws.client("secretsmanager").get_secret_value(SecretId=resources["ApiKeys"])["SecretString"]
+        self._balancer = zone.aws.url
+        self._headers = {
+            "Host": described["LoadBalancers"][0]["DNSName"],
+            "Authorization": f"Bearer {json.loads(secret)[0]['private_key']}",
+        }
 
-    uploaded = ask("POST", "/", files={"file": ("violin.jpg", coffee)})
-    assert uploaded.status_code == 201, uploaded.text
-    picture = uploaded.json()["pictures"][0]
-    thumbnail = ask("GET", f"/t/MI/u/{picture['key']}")
-    assert (thumbnail.status_code, thumbnail.headers["Content-Type"]) == (200, "image/jpeg")
-    assert ask("DELETE", "/?name=violin").status_code == 200
-    assert ask("GET", f"/t/MI/u/{picture['key']}").status_code in (404, 410)
-    strangers = requests.post(zone.aws.url, headers={"Host": balancer["DNSName"]}, files={"file": b""}, timeout=60)
-    assert strangers.status_code in (401, 403)
+    def ask(self, method: str, path: str, at: Machine | None = None, **options: Any) -> requests.Response:
+        url = f"http://{at.address}:5000" if at else self._balancer
+        return requests.request(method, url + path, headers=self._headers, timeout=60, **options)
+
+    def upload(self, body: bytes, name: str, at: Machine | None = None) -> str:
+        """The address of a small picture of it."""
+        uploaded = self.ask("POST", "/", at, files={"file": (f"{name}.jpg", body)})
+        assert uploaded.status_code == 201, uploaded.text
+        return f"/t/MI/u/{uploaded.json()['pictures'][0]['key']}"
+
+
+@pytest.fixture(scope="module")
+def service(zone: Zone, booted: Machine) -> Service:
+    return Service(zone, "good")
+
+
+def test_it_answers_through_the_load_balancer(zone: Zone, booted: Machine, service: Service, coffee: bytes) -> None:
+    zone.serve("good", booted)
+
+    thumbnail = service.upload(coffee, "violin")
+
+    answer = service.ask("GET", thumbnail)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/jpeg")
+    assert service.ask("DELETE", "/?name=violin").status_code == 200
+    assert service.ask("GET", thumbnail).status_code in (404, 410)
+    assert requests.post(f"http://{booted.address}:5000", files={"file": b""}, timeout=60).status_code in (401, 403)
 
 
 def test_it_tells_its_numbers(booted: Machine, zone: Zone) -> None:
@@ -278,17 +317,14 @@ def asks_for_a_token(machine: Machine, inside: bool) -> bool:
 
 
 def test_containers_get_credentials_with_the_templates_hop_limit_and_not_with_less(zone: Zone, booted: Machine) -> None:
-    known = json.loads(zone._metadata.read_text())
-    assert known[booted.address]["hops"] == 2
     assert asks_for_a_token(booted, inside=True)
 
-    known[booted.address]["hops"] = 1
-    zone._metadata.write_text(json.dumps(known))
+    zone.know(booted, hops=1)
     try:
         assert asks_for_a_token(booted, inside=False)
         assert not asks_for_a_token(booted, inside=True)
     finally:
-        zone._metadata.write_text(json.dumps(zone._known))
+        zone.know(booted)
 
 
 def test_an_unknown_commit_says_that_it_failed(zone: Zone) -> None:
@@ -299,3 +335,107 @@ def test_an_unknown_commit_says_that_it_failed(zone: Zone) -> None:
         (signal,) = machine.signals()
 
         assert signal.endswith("--status FAILURE")
+
+
+# --- Two of them.
+
+
+@pytest.fixture(scope="module")
+def second(zone: Zone, booted: Machine) -> Iterator[Machine]:
+    with zone.instance("good", 3) as machine:
+        assert machine.ended() == "status: done", machine.log()
+        yield machine
+
+
+@contextlib.contextmanager
+def load(service: Service, path: str) -> Iterator[list[tuple[float, int | str]]]:
+    """Somebody who asks for a picture again and again: when he asked, and what he got."""
+    answers: list[tuple[float, int | str]] = []
+    enough = threading.Event()
+
+    def ask() -> None:
+        while not enough.wait(0.05):
+            asked = time.monotonic()
+            try:
+                answers.append((asked, service.ask("GET", path).status_code))
+            except requests.RequestException as error:
+                answers.append((asked, repr(error)))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        enough.set()
+        thread.join()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def test_what_one_takes_the_other_shows_and_what_one_deletes_both_have_forgotten_in_a_minute(
+    booted: Machine, second: Machine, service: Service, coffee: bytes
+) -> None:
+    thumbnail = service.upload(coffee, "guitar", at=booted)
+    assert service.ask("GET", thumbnail, at=second).status_code == 200
+    assert service.ask("GET", thumbnail, at=booted).status_code == 200
+
+    assert service.ask("DELETE", "/?name=guitar", at=booted).status_code == 200
+    deleted = time.monotonic()
+
+    assert service.ask("GET", thumbnail, at=booted).status_code in (404, 410)
+    wait_until(lambda: service.ask("GET", thumbnail, at=second).status_code in (404, 410))
+    # The one bound that is promised to callers, and so the one time that is asserted.
+    assert time.monotonic() - deleted < 60
+
+
+def test_one_that_is_killed_takes_nothing_along_and_comes_back_by_itself(
+    zone: Zone, booted: Machine, second: Machine, service: Service, coffee: bytes
+) -> None:
+    thumbnail = service.upload(coffee, "banjo", at=second)
+    zone.serve("good", booted, second)
+
+    with load(service, thumbnail) as answers:
+        wait_until(lambda: len(answers) > 20)
+        docker("kill", booted.id)
+        # Health checks do this on AWS after three failures; the emulator has none.
+        zone.serve("good", second)
+        seen_dead = time.monotonic()
+        count = len(answers)
+        wait_until(lambda: len(answers) > count + 40)
+
+    assert {status for asked, status in answers if asked > seen_dead} == {200}
+    # As after a reboot: nothing is started but the machine.
+    docker("start", booted.id)
+    zone.know(booted)
+    wait_until(lambda: readiness(booted) == 200)
+
+
+def readiness(machine: Machine) -> int:
+    try:
+        return requests.get(f"http://{machine.address}:5000/readyz", timeout=10).status_code
+    except requests.RequestException:
+        return 0
+
+
+def test_an_instance_that_is_replaced_fails_nobody(
+    zone: Zone, booted: Machine, second: Machine, service: Service, coffee: bytes
+) -> None:
+    thumbnail = service.upload(coffee, "lute", at=booted)
+    zone.serve("good", booted)
+
+    with load(service, thumbnail) as answers:
+        wait_until(lambda: len(answers) > 20)
+        zone.serve("good", booted, second)
+        zone.serve("good", second)
+        # The load balancer waits for what is under way (deregistration_delay), then the machine is shut down.
+        time.sleep(2)
+        docker("stop", "--time", "100", booted.id)
+        count = len(answers)
+        wait_until(lambda: len(answers) > count + 40)
+
+    assert {status for _, status in answers} == {200}
