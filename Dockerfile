@@ -105,7 +105,7 @@ CMD ["python", "s3/serve.py", "--data", "/data", "--ip", "0.0.0.0", "--port", "8
 
 # No room: what an instance on AWS needs beside the images to start them, so that it comes with the commit, too.
 FROM scratch AS instance
-COPY compose.yaml deploy/instance deploy/healthy /
+COPY compose.yaml deploy/instance deploy/healthy /thumbstack/
 
 FROM base AS nginx
 ARG DEBIAN_FRONTEND=noninteractive

@@ -8,13 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import requests
 
 from deploy import update_stack
 
@@ -111,19 +111,20 @@ def running(log: Path, *, auth: bool = True) -> Iterator[Aws]:
         # It would listen on a fixed port, and two emulators would quarrel about it.
         "IOT_MTLS_ENABLED": "0",
     }
+    aws = Aws(port)
     with log.open("w") as out:
         server = subprocess.Popen([installed()], env=environment, cwd=log.parent, stdout=out, stderr=out)
     try:
         deadline = time.monotonic() + 60
         while True:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=2).close()
+                requests.get(f"{aws.url}/_ministack/health", timeout=2).raise_for_status()
                 break
-            except OSError:
+            except requests.RequestException:
                 if server.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(log.read_text()) from None
                 time.sleep(0.1)
-        yield Aws(port)
+        yield aws
     finally:
         server.terminate()
         server.wait(10)

@@ -174,7 +174,7 @@ def test_with_the_cdn_no_listener_lets_anybody_past_who_does_not_bring_its_key(r
     listeners = of_type(resources, "AWS::ElasticLoadBalancingV2::Listener")
     rules = of_type(resources, "AWS::ElasticLoadBalancingV2::ListenerRule").values()
     guarded = {rule["ListenerArn"]["Ref"] for rule in rules}
-    key = {"Fn::Sub": "{{resolve:secretsmanager:${OriginKey}}}"}
+    key = {"Fn::Sub": "{{resolve:secretsmanager:${OriginKey}:SecretString}}"}
 
     for name, listener in listeners.items():
         (action,) = listener["DefaultActions"]
