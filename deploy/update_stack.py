@@ -93,17 +93,29 @@ class Stack:
             for page in self._aws.get_paginator("list_stack_resources").paginate(StackName=self.name)
             for resource in page["StackResourceSummaries"]
         }
-        for bucket in filter(None, map(resources.get, _EMPTIED)):
-            print(f"emptying {bucket}")
-            self._session.resource("s3").Bucket(bucket).objects.all().delete()
-        self._remember_events()
         stack_id = self._aws.describe_stacks(StackName=self.name)["Stacks"][0]["StackId"]
-        self._aws.delete_stack(StackName=self.name)
-        ended = self._follow(stack_id)
-        if ended != "DELETE_COMPLETE":
+        # Twice: until they end, the instances may store something in a bucket that was just emptied.
+        for _ in range(2):
+            for bucket in filter(None, map(resources.get, _EMPTIED)):
+                self._empty(bucket)
+            self._remember_events()
+            self._aws.delete_stack(StackName=stack_id)
+            ended = self._follow(stack_id)
+            if ended == "DELETE_COMPLETE":
+                break
+        else:
             raise StoppedError(f"{self.name} is {ended}: the reasons are above.")
         kept = [resources[logical] for logical in _KEPT if logical in resources]
         print(f"Gone. Kept, and billed until you delete them: {', '.join(kept) or 'nothing'}")
+
+    def _empty(self, bucket: str) -> None:
+        try:
+            self._session.resource("s3").Bucket(bucket).objects.all().delete()
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+        else:
+            print(f"emptied {bucket}")
 
     def _parameters(self, template: str, variables: Mapping[str, str], new: bool) -> "list[ParameterTypeDef]":
         declared = self._aws.validate_template(TemplateBody=template)["Parameters"]

@@ -178,8 +178,9 @@ def test_with_the_cdn_no_listener_lets_anybody_past_who_does_not_bring_its_key(r
 
     for name, listener in listeners.items():
         (action,) = listener["DefaultActions"]
-        if action.get("Type") == "redirect":
-            continue
+        if action["Fn::If"][0] == "HasCertificate":
+            _, redirect, action = action["Fn::If"]
+            assert redirect["RedirectConfig"]["Protocol"] == "HTTPS"
         condition, refuse, forward = action["Fn::If"]
         assert (condition, refuse["Type"], forward["Type"]) == ("HasCdn", "fixed-response", "forward")
         assert json.loads(refuse["FixedResponseConfig"]["MessageBody"]).keys() == {"error", "code"}
@@ -274,7 +275,7 @@ def test_user_data_is_short_and_fits(resources: Any) -> None:
     assert len(text.splitlines()) < 20
     assert len(base64.b64encode(text.encode())) < 12_000
     # All that the script is handed, it takes.
-    handed = set(re.findall(r"\b([A-Z][A-Z0-9_]+)=", text)) - {"ID", "S", "AWS_DEFAULT_REGION"}
+    handed = set(re.findall(r"\b([A-Z][A-Z0-9_]+)=", text)) - {"ID", "S", "AWS_DEFAULT_REGION", "DEBIAN_FRONTEND"}
     script = (ROOT / "deploy/instance/start").read_text()
     assert {name for name in handed if not re.search(rf"(?<![A-Z_=]){name}\b", script)} == set()
 

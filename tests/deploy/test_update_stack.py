@@ -169,6 +169,34 @@ def test_what_runs_can_be_asked(aws: Aws, deployed: dict[str, str]) -> None:
     assert outputs["ServiceUrl"] == f"http://{outputs['LoadBalancerName']}:5000"
 
 
+def test_logs_are_kept_as_long_as_was_said_and_the_role_is_the_instances(aws: Aws, deployed: dict[str, str]) -> None:
+    (group,) = aws.client("logs").describe_log_groups(logGroupNamePrefix="/thumbstack/pictures")["logGroups"]
+    policies = aws.client("iam").list_role_policies(RoleName=deployed["InstanceRole"])["PolicyNames"]
+    attached = aws.client("iam").list_attached_role_policies(RoleName=deployed["InstanceRole"])["AttachedPolicies"]
+    profiles = aws.client("iam").list_instance_profiles_for_role(RoleName=deployed["InstanceRole"])["InstanceProfiles"]
+
+    assert group["retentionInDays"] == 30
+    assert (policies, attached) == (["instance"], [])
+    assert [profile["Arn"] for profile in profiles] == [launch_data(aws, deployed)["IamInstanceProfile"]["Arn"]]
+
+
+def test_what_is_off_by_default_is_there_when_asked_for(aws: Aws) -> None:
+    _, complaint = aws.update("all", **GIVEN, TranscoderPolicy="true", AlarmEmail="keeper@example.com", MinSize="3")
+    assert not complaint
+    resources = aws.resources("all")
+
+    (told,) = aws.client("sns").list_subscriptions_by_topic(TopicArn=resources["Alarms"])["Subscriptions"]
+    version = aws.client("iam").get_policy(PolicyArn=resources["Transcoder"])["Policy"]["DefaultVersionId"]
+    policy = aws.client("iam").get_policy_version(PolicyArn=resources["Transcoder"], VersionId=version)["PolicyVersion"]
+    (group,) = aws.client("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=[resources["InstanceGroup"]]
+    )["AutoScalingGroups"]
+
+    assert (told["Protocol"], told["Endpoint"]) == ("email", "keeper@example.com")
+    assert f"{resources['PicturesBucket']}/o/*" in json.dumps(policy["Document"])
+    assert group["MinSize"] == 3
+
+
 # --- Rights, as the emulator enforces them.
 
 

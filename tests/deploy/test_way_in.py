@@ -160,3 +160,17 @@ def test_the_cdn_shows_who_comes_without_tls_the_way(cdn: WayIn) -> None:
     answer = cdn.ask(cdn.cdn, f"/{PICTURE}", headers={"X-Forwarded-Proto": "http"})
 
     assert (answer.status_code, answer.headers["Location"]) == (301, f"https://{cdn.cdn}/{PICTURE}")
+
+
+def test_the_cdn_is_as_deployed(aws: Aws, cdn: WayIn) -> None:
+    cloudfront = aws.client("cloudfront")
+    config = cloudfront.get_distribution_config(Id=cdn.resources["Distribution"])["DistributionConfig"]
+    policy = cloudfront.get_cache_policy(Id=cdn.resources["PictureCachePolicy"])["CachePolicy"]["CachePolicyConfig"]
+
+    (origin,) = config["Origins"]["Items"]
+    assert origin["DomainName"] == cdn.balancer
+    assert [header["HeaderName"] for header in origin["CustomHeaders"]["Items"]] == ["X-Origin-Key"]
+    assert [one["PathPattern"] for one in config["CacheBehaviors"]["Items"]] == ["/pictures/*", "/o/*", "/*/o/*"]
+    assert config["Logging"]["Bucket"].startswith(cdn.resources["LogsBucket"])
+    assert (policy["MinTTL"], policy["MaxTTL"]) == (0, 30)
+    assert policy["ParametersInCacheKeyAndForwardedToOrigin"]["HeadersConfig"]["Headers"]["Items"] == ["Accept"]
