@@ -212,9 +212,20 @@ def role(aws: Aws, deployed: dict[str, str]) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("bucket", ["PicturesBucket", "ResultsBucket"])
+def test_without_tls_nobody_reads_or_writes_pictures(
+    aws: Aws, deployed: dict[str, str], role: dict[str, str], bucket: str
+) -> None:
+    s3 = aws.client("s3", **role)
+
+    for call in (s3.put_object, s3.get_object):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            call(Bucket=deployed[bucket], Key="o/shop/cat/1.jpg")
+
+
 def test_the_instance_may_do_what_its_rooms_do(aws: Aws, deployed: dict[str, str], role: dict[str, str]) -> None:
     owner = aws.client("s3")
-    # The emulator speaks plain HTTP, which these policies refuse (the next test); AWS's endpoints are TLS.
+    # The emulator speaks plain HTTP, which these policies refuse, as was just seen; AWS's endpoints are TLS.
     for name in ("PicturesBucket", "ResultsBucket"):
         owner.delete_bucket_policy(Bucket=deployed[name])
     s3 = aws.client("s3", **role)
