@@ -1,6 +1,7 @@
 """/direct: a form for S3 goes to S3, and nothing of S3 comes back."""
 
 import socket
+import threading
 import time
 
 import pytest
@@ -40,6 +41,22 @@ def test_the_form_reaches_the_bucket_and_nothing_of_the_client_with_it(house: Ho
     (seen,) = house.s3.seen
     assert (seen.method, seen.path, seen.body) == ("POST", "/thumbstack-pictures", FORM)
     assert seen.headers == {"Host": house.s3.address, "Content-Type": TYPE, "Content-Length": str(len(FORM))}
+
+
+def test_a_silent_s3_is_not_waited_for_longer_than_by_the_uploader(house: House) -> None:
+    given_up = threading.Event()
+
+    def silent(seen: Seen) -> Answer:
+        given_up.wait(20)
+        return stored(seen)
+
+    house.s3.answer = silent
+
+    answer = post(house)
+    given_up.set()
+
+    assert (answer.status, answer.json["code"]) == (503, "storage_unavailable")
+    assert answer.headers["Retry-After"]
 
 
 def test_nothing_of_s3_shows(house: House) -> None:
