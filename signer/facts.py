@@ -3,7 +3,6 @@
 from typing import Any
 
 import requests
-from requests.auth import AuthBase
 
 from thumbstack.picture_key import PictureKey
 from thumbstack.refusal import Forbidden, NoSuchPicture, Unavailable
@@ -11,18 +10,6 @@ from thumbstack.refusal import Forbidden, NoSuchPicture, Unavailable
 # Longer than the uploader waits for S3 where it answers at all.
 _SECONDS = (2, 12)
 _TROUBLE = "The picture cannot be looked up just now: try again in a few seconds."
-
-
-class _Bearer(AuthBase):
-    """The caller's key; also where it has none, or requests would send what a ~/.netrc holds."""
-
-    def __init__(self, key: str | None) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._key:
-            request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
 
 
 class Facts:
@@ -35,14 +22,14 @@ class Facts:
         """What ``GET /pictures/<key>`` tells the holder of an API key; None is an open app's caller."""
         if self._server is None:
             raise Unavailable("Pictures cannot be looked up here: set UPLOADER_SERVER, or ask for url and srcset only.")
+        headers = {"X-Request-ID": request_id, **({"Authorization": f"Bearer {key}"} if key else {})}
         try:
             with requests.Session() as session:
-                # No proxy that the environment names stands between two rooms.
+                # No proxy of the environment's stands between two rooms, and no key in a ~/.netrc is the caller's.
                 session.trust_env = False
                 answer = session.get(
                     f"http://{self._server}/pictures/{picture}",
-                    auth=_Bearer(key),
-                    headers={"X-Request-ID": request_id},
+                    headers=headers,
                     timeout=_SECONDS,
                     allow_redirects=False,
                 )

@@ -14,41 +14,25 @@ from typing import Any, NoReturn, TypeVar
 import memory
 from encoding import EXTENSIONS, animated, encoded
 from geometry import Geometry, with_colours
+from original import FORMATS, Refused, opened
 from PIL import Image, ImageFile, JpegImagePlugin
 from thumbor.engines import pil
 
-from thumbstack.containers import gif
-from thumbstack.exif_claims import claims_too_much
 from thumbstack.options import MAX_SIDE
-from thumbstack.raster import orientation_of
 from thumbstack.result_key import makes_a_still
 
-# Named, so that Pillow's rarer decoders never see strangers' bytes. JPEG opens MPO as well.
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIF", "TIFF")
 # Nobody sees HEIC but in Safari, and its encoder is slow; TIFF's name makes Thumbor write PNG without what PNG needs.
 _WRITTEN = {".heic": ".jpg", ".heif": ".jpg", ".tif": ".png", ".jpeg": ".jpg"}
-# Those whose frames are an animation: a TIFF's are pages, an MPO's are views.
-_ANIMATIONS = frozenset(("GIF", "WEBP", "AVIF"))
-# The uploader's bounds (thumbstack/inspection.py): these are for what was put straight into the bucket.
-_MAX_FRAMES, _MAX_TOTAL_PIXELS, _MAX_SCANS = 300, 100_000_000, 100
 # What was decoded for a look at it is kept until it is rendered, if it is no larger: many may wait for that.
 _KEPT = 4_000_000
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
-# Where a PNG may say how it is turned: a chunk, a text, XMP.
-_PNG_TELLS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _OF_FEW_COLOURS, _MIXED = frozenset(("1", "P")), frozenset(("L", "RGB", "RGBA"))
 # An original that cannot be shown; and an address that asks for too much.
 BROKEN, TOO_MUCH = 422, 400
 
-# Thumbor sets it, and shows the missing part of a picture grey, for a year.
+# Thumbor's engine, imported above, sets it, and shows the missing part of a picture grey, for a year.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
-
 T = TypeVar("T")
-
-
-class Refused(Exception):  # noqa: N818 (an outcome)
-    """This picture, or this size of it, is not made. The request's `refusal` is the status and the reason."""
 
 
 class Engine(pil.Engine):  # type: ignore[misc]
@@ -108,42 +92,14 @@ class Engine(pil.Engine):  # type: ignore[misc]
         """Look at a picture, but decode nothing; None where it is refused."""
         # Kept from Thumbor, which would read it with piexif: 98 bytes of EXIF make that take three gigabytes.
         self.exif = None
+        config, asked = self.context.config, self.context.request.filters or ""
         try:
-            return self._whole(lambda: self._opened(buffer))
+            original = self._whole(lambda: opened(buffer, config.MAX_PIXELS, still=makes_a_still(asked)))
         except Refused:
             return None
-
-    def _opened(self, buffer: bytes) -> Image.Image:
-        # Pillow copies all of the EXIF for each piece of it, on the event loop: seconds.
-        if buffer.startswith(b"\xff\xd8") and max(map(buffer.count, (b"\xff\xda", b"Exif\0\0"))) > _MAX_SCANS:
-            raise Refused("more scans, or pieces of EXIF, than any camera makes")
-        image = Image.open(io.BytesIO(buffer), formats=_FORMATS)
-        most = self.context.config.MAX_PIXELS
-        tags = getattr(image, "tag_v2", {})
-        tile = int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_LENGTH, 0))
-        if max(image.width * image.height, tile) > most:
-            raise Refused(f"{image.width}x{image.height} are more than {most} pixels")
-        exif = image.info.get("exif")
-        # Pillow turns a TIFF itself; and decodes all of a PNG to see whether EXIF follows its pixels.
-        readable = image.format != "TIFF" and not (isinstance(exif, bytes) and claims_too_much(exif))
-        readable = readable and (image.format != "PNG" or any(mark in buffer for mark in _PNG_TELLS))
-        self._orientation = orientation_of(image) if readable else 1
-        self.icc_profile, self.original_mode = image.info.get("icc_profile"), image.mode
-        asked = self.context.request.filters or ""
-        self._frames = 1 if image.format == "GIF" and makes_a_still(asked) else self._frames_of(image, buffer)
-        return image
-
-    def _frames_of(self, image: Image.Image, buffer: bytes) -> int:
-        if image.format not in _ANIMATIONS:
-            return 1
-        try:
-            # Pillow would read all of a GIF, however many frames it has.
-            frames: int = gif.end(buffer, _MAX_FRAMES)[1] if image.format == "GIF" else image.n_frames  # type: ignore[attr-defined]
-        except ValueError:
-            return 1
-        if frames > _MAX_FRAMES or frames * image.width * image.height > _MAX_TOTAL_PIXELS:
-            raise Refused(f"{frames} frames of {image.width}x{image.height}")
-        return frames
+        self._orientation, self._frames = original.orientation, original.frames
+        self.icc_profile, self.original_mode = original.image.info.get("icc_profile"), original.image.mode
+        return original.image
 
     def get_orientation(self) -> int:
         """EXIF's, as long as the picture was not turned."""
@@ -202,7 +158,7 @@ class Engine(pil.Engine):  # type: ignore[misc]
             # A JPEG is decoded small, which is done to it once; the others are large, or have frames to come.
             once = isinstance(image, JpegImagePlugin.JpegImageFile) or image.width * image.height > _KEPT
             if buffer and (once or self.is_animated):
-                image = Image.open(io.BytesIO(buffer), formats=_FORMATS)
+                image = Image.open(io.BytesIO(buffer), formats=FORMATS)
             return geometry.of(image).convert("L")
 
         with memory.taken(self._needed()):

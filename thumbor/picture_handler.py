@@ -10,7 +10,8 @@ from typing import Any
 
 import broken
 from libthumbor.url import Url
-from picture_engine import BROKEN, TOO_MUCH, Refused
+from original import Refused
+from picture_engine import BROKEN, TOO_MUCH
 from thumbor.context import Context
 from thumbor.filters import PHASE_AFTER_LOAD, BaseFilter, FiltersRunner
 from thumbor.handlers.imaging import ImagingHandler

@@ -34,7 +34,7 @@ from thumbstack.svg import svg_size
 from thumbstack.trailer import refuse_foreign, refuse_jpeg_trailer, refuse_trailer
 
 # A progressive JPEG has about ten; each further one is a pass over the whole picture, however few bytes it takes.
-_MAX_SCANS = 100
+MAX_SCANS = 100
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,11 @@ def _check_container(data: bytes, kind: PictureType, limits: Limits) -> None:
         if kind is JPEG:
             picture = jpeg.outline(data)
             check_pixels(picture.width, picture.height, limits.max_pixels)
-            if picture.scans > _MAX_SCANS:
-                raise TooComplex(f"The JPEG has more than {_MAX_SCANS} scans: save it again.")
+            if picture.scans > MAX_SCANS:
+                raise TooComplex(f"The JPEG has more than {MAX_SCANS} scans: save it again.")
             # Pillow copies all of the EXIF for each piece of it.
-            if data.count(b"Exif\0\0") > _MAX_SCANS:
-                raise TooComplex(f"The JPEG has its EXIF in more than {_MAX_SCANS} pieces: save it again.")
+            if data.count(b"Exif\0\0") > MAX_SCANS:
+                raise TooComplex(f"The JPEG has its EXIF in more than {MAX_SCANS} pieces: save it again.")
             if picture.hollow:
                 raise ValueError("fewer bits than blocks")
             refuse_jpeg_trailer(data, picture.end)

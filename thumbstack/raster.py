@@ -28,7 +28,9 @@ _PILLOW_FORMATS = {
 }
 # Modes that Pillow can average; of the others (palettes, 16 bits) it picks single pixels.
 _AVERAGED = frozenset(("L", "LA", "La", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "F", "I"))
-_ORIENTATION, _TILE_WIDTH, _TILE_LENGTH = 0x0112, 322, 323
+_ORIENTATION = 0x0112
+# TIFF's tags.
+TILE_WIDTH, TILE_LENGTH = 322, 323
 # EXIF's orientations, and what turns each upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -113,7 +115,7 @@ def _decode_pages(image: Image.Image, bounds: Bounds) -> int:
         _check_frames(pages, pixels, bounds)
         tags = getattr(image, "tag_v2", {})
         # A tile is decoded whole, however little of it is picture.
-        if int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_LENGTH, 0)) > bounds.max_pixels:
+        if int(tags.get(TILE_WIDTH, 0)) * int(tags.get(TILE_LENGTH, 0)) > bounds.max_pixels:
             raise TooManyPixels("The TIFF has larger tiles than pictures may be: save it without tiles.")
         image.load()
         try:

@@ -217,7 +217,7 @@ def test_an_animation_keeps_frames_times_and_loops(kind: str, extension: str) ->
 
 @pytest.mark.parametrize("size", [(4097, 10), (10, 4097)])
 def test_no_side_comes_out_longer_than_4096(coffee: bytes, size: tuple[int, int]) -> None:
-    from picture_engine import Refused
+    from original import Refused
 
     engine = loaded(coffee, ".jpg")
 
