@@ -1,7 +1,7 @@
 """EXIF whose entries claim to hold very many numbers.
 
-Thumbor reads the EXIF of each original with piexif, which makes room for as many as an entry claims before it looks
-whether they are there: 98 bytes of EXIF took three gigabytes and more. Such a picture is not taken in.
+piexif, with which stock Thumbor and many sites read EXIF, makes room for as many as an entry claims before it looks
+whether they are there: 98 bytes of EXIF took three gigabytes and more. Such a picture is not taken in, or passed on.
 """
 
 import struct
