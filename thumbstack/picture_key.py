@@ -12,6 +12,7 @@ from anyascii import anyascii
 # An S3 server that keeps objects as files allows 255 bytes a name.
 _MAX_SEGMENT_BYTES = 255
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[a-z0-9._-]{1,255}\Z")
+_SECONDS = re.compile(r"[0-9]{10}")
 _HASH_MARK = "--"
 _HASH_HEX = 12
 _INCOMING = "incoming"
@@ -53,6 +54,12 @@ class PictureKey:
     def extension(self) -> str:
         """The extension without its dot; empty when the file has none."""
         return self.file.rpartition(".")[2] if "." in self.file else ""
+
+    @property
+    def seconds(self) -> int | None:
+        """When it came, in seconds since 1970; None where its file name does not say."""
+        seconds, _, _ = self.file.partition("_")
+        return int(seconds) if _SECONDS.fullmatch(seconds) else None
 
     def __str__(self) -> str:
         return f"o/{self.app}/{self.folder}/{self.file}"

@@ -1,6 +1,5 @@
 """What a caller is told of a picture: the same words after an upload, in a list, and when asked."""
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -61,8 +60,7 @@ def _urls(room: Room, picture: PictureKey, stored: Stored, address: str) -> dict
 
 def _uploaded(picture: PictureKey, stored: Stored) -> datetime:
     """When it came: its name says so; S3 only knows when it was last published or cropped."""
-    seconds = picture.file.partition("_")[0]
-    return datetime.fromtimestamp(int(seconds), UTC) if re.fullmatch(r"\d{10}", seconds) else stored.modified
+    return stored.modified if picture.seconds is None else datetime.fromtimestamp(picture.seconds, UTC)
 
 
 def _number(text: str | None) -> int | None:

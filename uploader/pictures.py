@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from heapq import nlargest
 from itertools import islice
 from typing import Any
 
@@ -42,14 +43,23 @@ def original(app: str, folder: str, file: str) -> Response:
 
 @routes.get("/pictures")
 def listed() -> Response:
-    """A page of the app's pictures in the order of their keys; `next` is where the page after it begins."""
+    """A page of the app's pictures, by their keys or the newest first; `next` is where the page after it begins."""
     caller = grant(private=True)
     limit = _limit(field("limit"))
     after = field("after")
     cursor = PictureKey.parse(after)
     if after and (cursor is None or cursor.app != caller.app):
         raise Refused("The cursor is none of this app's: send `next` of the page before as `after`.")
-    page = list(islice(room().buckets.originals(app_prefix(caller.app), after), limit + 1))
+    order = field("order") or "key"
+    if order == "key":
+        page = list(islice(room().buckets.originals(app_prefix(caller.app), after), limit + 1))
+    elif order == "newest":
+        # S3 lists by key only: the names of all are read, a thousand a call, and no more of them kept than a page.
+        every = room().buckets.originals(app_prefix(caller.app))
+        older = (picture for picture in every if cursor is None or _age(picture) < _age(cursor))
+        page = nlargest(limit + 1, older, key=_age)
+    else:
+        raise Refused("The order must be key or newest.")
     found = _entries(room(), page[:limit])
     return jsonify(pictures=found, next=str(page[limit - 1]) if len(page) > limit else None)
 
@@ -137,6 +147,11 @@ def _own(app: str, folder: str, file: str) -> PictureKey:
     if picture is None or picture.app != grant(private=True).app:
         raise NoSuchPicture("No such picture")
     return picture
+
+
+def _age(picture: PictureKey) -> tuple[int, str, str]:
+    """What grows with time; a picture whose name does not tell when it came is as old as can be."""
+    return (picture.seconds or 0, picture.file, picture.folder)
 
 
 def _limit(text: str) -> int:

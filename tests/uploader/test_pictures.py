@@ -293,6 +293,26 @@ def test_a_list_shows_each_picture_once(client: FlaskClient, coffee: bytes, cat:
     assert set(found) == expected
 
 
+def test_a_list_of_the_newest_begins_with_the_last_upload(client: FlaskClient, buckets: Buckets, coffee: bytes) -> None:
+    # Folders in another order than times; a name that tells no time is the oldest.
+    keys = ["o/demo/b/1763600003_0.jpg", "o/demo/c/1763600002_1.jpg", "o/demo/a/1763600002_0.jpg", "o/demo/d/z.jpg"]
+    for key in reversed(keys):
+        buckets.client.put_object(Bucket=buckets.pictures, Key=key, Body=coffee)
+
+    found: list[str] = []
+    after = ""
+    for _ in range(3):
+        answer = client.get(f"/pictures?order=newest&limit=2&after={after}")
+        assert answer.json is not None
+        found += [picture["key"] for picture in answer.json["pictures"]]
+        after = answer.json["next"]
+        if not after:
+            break
+
+    assert after is None
+    assert found == keys
+
+
 def test_a_listed_picture_tells_what_its_upload_told(client: FlaskClient, coffee: bytes) -> None:
     told = stored(client, coffee, "coffee.jpg")
 
@@ -304,7 +324,7 @@ def test_a_listed_picture_tells_what_its_upload_told(client: FlaskClient, coffee
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "limit=x", "after=o/shop/a/b", "after=../x", "after=o/demo/%00"]
+    "query", ["limit=0", "limit=101", "limit=x", "order=size", "after=o/shop/a/b", "after=../x", "after=o/demo/%00"]
 )
 def test_a_wrong_page_is_refused(client: FlaskClient, query: str) -> None:
     assert client.get(f"/pictures?{query}").status_code == 400
