@@ -114,7 +114,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends nginx gettext-b
 ARG GIT_COMMIT=unknown
 ARG CREATED=unknown
 LABEL org.opencontainers.image.revision=$GIT_COMMIT org.opencontainers.image.created=$CREATED
-ENV GIT_COMMIT=$GIT_COMMIT RUN_DIR=/run/nginx
+ENV GIT_COMMIT=$GIT_COMMIT RUN_DIR=/run/nginx CLIENT_FILES=/srv/client/dist
+COPY client/dist client/dist
 COPY nginx nginx
 USER 10001:10001
 EXPOSE 5000

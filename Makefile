@@ -10,6 +10,9 @@ BIN := .venv/bin
 # Made when everything of requirements.lock is installed.
 INSTALLED := .venv/installed
 DATA ?= .data
+# Only who changes client/ needs Node.
+NODE := $(shell command -v npm)
+CLIENT_INSTALLED := client/node_modules/.package-lock.json
 
 .PHONY: help
 help: ## print this list
@@ -38,11 +41,22 @@ lint: $(INSTALLED) ## check style, types, shell, YAML and the template
 	git ls-files -z --cached --others --exclude-standard | xargs -0 grep -lIZE '^#!.*\b(bash|sh)$$' -- | xargs -0 -r $(BIN)/shellcheck
 	git ls-files -z --cached --others --exclude-standard '*.yml' '*.yaml' | xargs -0 -r $(BIN)/yamllint --strict
 	$(BIN)/cfn-lint --regions eu-west-1 us-east-1 --include-checks I -t cf_template.yaml
+	@$(if $(NODE),$(MAKE) $(CLIENT_INSTALLED) && cd client && npm run --silent lint,\
+	echo '!!! NOT LINTED: client/, as there is no npm here.'; [ "$${CI:-}" != true ])
 
 .PHONY: format
-format: $(INSTALLED) ## put the Python into its usual form
+format: $(INSTALLED) ## put the Python and the TypeScript into their usual form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	@$(if $(NODE),$(MAKE) $(CLIENT_INSTALLED) && cd client && npm run --silent format)
+
+$(CLIENT_INSTALLED): client/package-lock.json
+	@cd client && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.PHONY: client
+client: $(CLIENT_INSTALLED) ## build what browsers load, client/dist (needs Node 20); it is committed
+	@cd client && npm run --silent build
 
 .PHONY: lock
 lock: $(INSTALLED) ## renew requirements.lock and requirements-uv.lock from pyproject.toml

@@ -294,6 +294,7 @@ def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> M
         "CACHE_CONTROL": settings.cache_control or "public, max-age=31536000, immutable",
         # Not through supervisord: reading the pipe costs as much as answering from the cache. run.py rotates it.
         "ACCESS_LOG": f"{access_log(data)} json buffer=64k flush=1s",
+        "CLIENT_FILES": str(ROOT / "client" / "dist"),
         "GIT_COMMIT": commit,
     }
 

@@ -15,6 +15,8 @@ import pytest
 from deploy import nginx
 from tests.nginx.house import MAX_DIRECT_BYTES, MAX_REQUEST_BYTES, House, Room
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def _free_port() -> int:
     with socket.socket() as probe:
@@ -51,6 +53,7 @@ def common() -> dict[str, str]:
         "RENDERS_AT_ONCE": "60000",
         "EDGE_CACHE_MIN_FREE": "1m",
         "EDGE_CACHE_INDEX": "1m",
+        "CLIENT_FILES": str(ROOT / "client" / "dist"),
         "GIT_COMMIT": "0123456789abcdef",
     }
 

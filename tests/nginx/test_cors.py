@@ -31,6 +31,15 @@ def test_a_listed_origin_may_read_answers_and_refusals(house: House, status: int
     assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example"
 
 
+def test_a_listed_origin_may_read_when_to_come_again(house: House) -> None:
+    house.uploader.die()
+
+    answer = house.ask("/upload", method="POST", headers={"Origin": "https://a.example"})
+
+    assert (answer.status, answer.headers["Retry-After"]) == (502, "5")
+    assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After, X-Request-ID"
+
+
 @pytest.mark.parametrize(
     "origin",
     [

@@ -1,0 +1,44 @@
+// Builds dist/ from src/. What is in dist/ is committed, so that nobody needs Node to serve it; tests/client/test_build.py
+// builds it again and compares.
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const common = {
+  absWorkingDir: here,
+  bundle: true,
+  charset: "utf8",
+  // Licences of what is bundled stay, at the end of the file.
+  legalComments: "eof",
+  minify: true,
+  outdir: "dist",
+  // What browsers of the last five years can read.
+  target: ["es2020", "chrome87", "firefox78", "safari14"],
+};
+
+rmSync(new URL("dist", import.meta.url), { recursive: true, force: true });
+// Plain scripts: <script src>.
+await build({
+  ...common,
+  format: "iife",
+  entryPoints: [{ in: "src/upload/script.ts", out: "thumbstack-upload" }],
+});
+// The same as ES modules.
+await build({
+  ...common,
+  format: "esm",
+  outExtension: { ".js": ".mjs" },
+  entryPoints: [{ in: "src/upload/index.ts", out: "thumbstack-upload" }],
+});
+// Styles.
+await build({
+  ...common,
+  entryPoints: [{ in: "src/upload/upload.css", out: "thumbstack-upload" }],
+});
+// Types, for those who import the modules.
+execFileSync("node_modules/.bin/tsc", ["--project", "tsconfig.build.json"], {
+  cwd: here,
+  stdio: "inherit",
+});

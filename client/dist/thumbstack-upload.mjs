@@ -1,0 +1,1 @@
+var t=class{constructor(e){this.element=e,e.classList.add("dropzone")}};export{t as ThumbstackUpload};

@@ -1,0 +1,5 @@
+/** The upload widget. */
+export declare class ThumbstackUpload {
+    readonly element: HTMLElement;
+    constructor(element: HTMLElement);
+}

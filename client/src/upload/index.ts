@@ -1,0 +1,9 @@
+/** The upload widget. */
+export class ThumbstackUpload {
+  readonly element: HTMLElement;
+
+  constructor(element: HTMLElement) {
+    this.element = element;
+    element.classList.add("dropzone");
+  }
+}

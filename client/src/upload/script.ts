@@ -1,0 +1,9 @@
+import { ThumbstackUpload } from "./index";
+
+declare global {
+  interface Window {
+    ThumbstackUpload: typeof ThumbstackUpload;
+  }
+}
+
+window.ThumbstackUpload = ThumbstackUpload;

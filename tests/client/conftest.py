@@ -1,0 +1,104 @@
+"""A real browser, the whole service as `make run` starts it, and pages of another origin."""
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.stack.stacks import PATIENCE_SECONDS, ROOT, Embedded, Stack, running
+
+CLIENT = ROOT / "client"
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def _program(name: str) -> str:
+    """Where a program is; without it the tests that need it are skipped, and with CI=true they fail."""
+    found = shutil.which(name)
+    if found:
+        return found
+    why = f"there is no {name} on this machine: what client/ builds is not tested by it"
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    """node_modules as client/package-lock.json has it."""
+    _program("npm")
+    subprocess.run(["make", "client/node_modules/.package-lock.json"], cwd=ROOT, check=True)
+    return CLIENT / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    chromium = _program("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page in a profile of its own."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    yield context.new_page()
+    context.close()
+
+
+class Site:
+    """A web site that is not ours: pages of another origin, of which each test writes its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        handler = partial(_Handler, directory=str(folder))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def write(self, name: str, text: str) -> str:
+        """Put a file on the site; its address."""
+        (self._folder / name).write_text(text)
+        return f"{self.url}/{name}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The other origin, which the service's CORS_ORIGINS names."""
+    site = Site(tmp_path_factory.mktemp("site"))
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="session")
+def stack(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The running service."""
+    with running(Embedded(tmp_path_factory.mktemp("client-stack"), CORS_ORIGINS=site.url)) as stack:
+        yield stack
