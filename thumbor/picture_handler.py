@@ -12,6 +12,7 @@ import broken
 from libthumbor.url import Url
 from original import Refused
 from picture_engine import BROKEN, TOO_MUCH
+from result_storage import is_made_anew
 from thumbor.context import Context
 from thumbor.filters import PHASE_AFTER_LOAD, BaseFilter, FiltersRunner
 from thumbor.handlers.imaging import ImagingHandler
@@ -68,6 +69,20 @@ class PictureHandler(ImagingHandler):  # type: ignore[misc]
         accept = self.request.headers.get("Accept", "")
         extension = context.request.engine.leaves_as(context.request.format, accept)
         return extension, CONTENT_TYPE[extension]
+
+    async def _write_results_to_client(self, results: bytes, content_type: str) -> None:
+        """Answer; who has a result made anew is told only when it is stored, and 503 where it is not."""
+        request, storage = self.context.request, self.context.modules.result_storage
+        if is_made_anew(self.request.headers) and not request.meta:
+            await super()._store_results(storage, self.context.metrics, results)
+            if not getattr(request, "is_stored", False):
+                self._error(503, "made anew, and not stored")
+                return
+        await super()._write_results_to_client(results, content_type)
+
+    async def _store_results(self, result_storage: object, metrics: object, results: bytes) -> None:
+        if not is_made_anew(self.request.headers):
+            await super()._store_results(result_storage, metrics, results)
 
     def _error(self, status: int, msg: str | None = None) -> None:
         """Refuse, with the status and the reason of who refused; what is broken is remembered to be."""

@@ -1,7 +1,8 @@
 """Thumbor's result storage: variants under their picture's key, each under the format that it really has.
 
 A result is only ever a saving: when S3 is in trouble a look-up is a miss, and a result that cannot be stored is made
-again another time. tc_aws's own storage keys by the URL with its signature, mixes AVIF with JPEG, and raises.
+again another time. Who sends ``Cache-Control: no-cache`` has it made anew; nginx sends that for nobody.
+tc_aws's own storage keys by the URL with its signature, mixes AVIF with JPEG, and raises.
 """
 
 import logging
@@ -14,6 +15,7 @@ from thumbor.context import Context
 from thumbor.engines import BaseEngine
 from thumbor.result_storages import ResultStorageResult
 from thumbor.utils import EXTENSION
+from tornado.httputil import HTTPHeaders
 
 from thumbstack.picture_key import PictureKey
 from thumbstack.result_key import other_formats, result_format, result_key
@@ -32,6 +34,11 @@ _STORE_SECONDS = 5
 _WEBP_ANIMATION = 2
 
 
+def is_made_anew(headers: HTTPHeaders) -> bool:
+    """Whether a request wants no result that is there, but one that takes its place."""
+    return "no-cache" in headers.get("Cache-Control", "")
+
+
 class Storage(TcStorage):  # type: ignore[misc]
     """Thumbor makes one for each request."""
 
@@ -48,7 +55,7 @@ class Storage(TcStorage):  # type: ignore[misc]
         """The result of this request if there is one; None for a miss, and for any trouble."""
         headers = self.context.request.headers
         asked = self._asked()
-        if asked is None:
+        if asked is None or is_made_anew(headers):
             return None
         picture, options = asked
         asked_for = picture, options, headers.get("Accept", "")
@@ -86,6 +93,8 @@ class Storage(TcStorage):  # type: ignore[misc]
             if await Bucket.of_pictures(self.context.config).lacks(str(picture), _STORE_SECONDS):
                 await self.storage.remove(key, _STORE_SECONDS)
                 _log.info("result taken back: its original was deleted meanwhile", extra=about)
+                return
+            self.context.request.is_stored = True
         except Trouble as trouble:
             _log.warning("result not stored or not checked: %s", trouble, extra=about)
 

@@ -4,8 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from libthumbor.url_signers.base64_hmac_sha1 import UrlSigner
 
+from tests.thumbor.conftest import KEY
 from thumbstack.signing import signed_path
 
 if TYPE_CHECKING:
@@ -45,6 +47,52 @@ def test_a_new_security_key_finds_the_old_results(
 
     assert rotated.get_path(signed_path(picture, "60x40", newest)).status_code == 200
     assert rotated.counted() == ["result hit"]
+
+
+ANEW = {"Cache-Control": "no-cache", "Accept": "image/jpeg"}
+
+
+def test_a_result_is_made_anew_and_is_stored_when_that_is_answered(thumbor: "Thumbor", s3: "S3", coffee: bytes) -> None:
+    picture = s3.put(coffee, "jpg")
+    key = f"{picture}/60x40.jpg"
+    s3.client.put_object(Bucket="test-results", Key=key, Body=b"\xff\xd8\xff what an older engine made")
+    assert b"older engine" in thumbor.get(picture, "60x40").content
+    thumbor.lines()
+
+    answer = requests.get(thumbor.url + signed_path(picture, "60x40", KEY), headers=ANEW, timeout=60)
+
+    assert answer.status_code == 200
+    assert s3.client.get_object(Bucket="test-results", Key=key)["Body"].read() == answer.content
+    assert b"older engine" not in answer.content
+    assert thumbor.counted() == ["rendered"]
+
+
+def test_what_is_made_anew_and_cannot_be_stored_is_told(
+    on_scripted: "Thumbor", scripted: "ScriptedS3", coffee: bytes
+) -> None:
+    picture = scripted.put(coffee)
+    scripted.faults["test-results", "PUT"] = "403"
+    url = on_scripted.url + signed_path(picture, "60x40", KEY)
+
+    assert requests.get(url, headers=ANEW, timeout=60).status_code == 503
+    scripted.faults.clear()
+    assert requests.get(url, headers=ANEW, timeout=60).status_code == 200
+    assert f"/test-results/{picture}/60x40.jpg" in scripted.objects
+
+
+def test_what_is_made_anew_does_not_outlive_its_original(held_thumbor: "Thumbor", s3: "S3", coffee: bytes) -> None:
+    picture = s3.put(coffee, "jpg")
+    held_thumbor.close_gate()
+    url = held_thumbor.url + signed_path(picture, "60x40", KEY)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(requests.get, url, headers=ANEW, timeout=60)
+        held_thumbor.wait_for_a_render()
+        s3.client.delete_object(Bucket="test-pictures", Key=str(picture))
+        held_thumbor.open_gate()
+
+        assert answer.result().status_code == 503
+    assert s3.results(picture) == []
+    assert requests.get(url, headers=ANEW, timeout=60).status_code == 404
 
 
 def test_meta_answers_are_not_kept_and_no_render(thumbor: "Thumbor", s3: "S3", coffee: bytes) -> None:
