@@ -24,8 +24,8 @@ _LOCK = ROOT / "tests/deploy/requirements-ministack.lock"
 _HOME = ROOT / ".venv/ministack"
 
 
-def installed() -> Path:
-    """The program, installed as its lock says."""
+def installed() -> list[str]:
+    """The program's command, installed as its lock says."""
     stamp, wanted = _HOME / "installed", hashlib.sha256(_LOCK.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         uv = str(ROOT / ".venv/bin/uv")
@@ -34,7 +34,8 @@ def installed() -> Path:
         install = [uv, "pip", "install", "--quiet", "--require-hashes", "--python", python, "-r", str(_LOCK)]
         subprocess.run(install, check=True)
         stamp.write_text(wanted)
-    return _HOME / "bin/ministack"
+    # Not its script, which names the checkout that installed it: several may share this environment.
+    return [str(_HOME / "bin/python"), "-m", "ministack"]
 
 
 class Aws:
@@ -113,7 +114,7 @@ def running(log: Path, *, auth: bool = True) -> Iterator[Aws]:
     }
     aws = Aws(port)
     with log.open("w") as out:
-        server = subprocess.Popen([installed()], env=environment, cwd=log.parent, stdout=out, stderr=out)
+        server = subprocess.Popen(installed(), env=environment, cwd=log.parent, stdout=out, stderr=out)
     try:
         deadline = time.monotonic() + 60
         while True:
