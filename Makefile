@@ -50,8 +50,9 @@ format: $(INSTALLED) ## put the Python and the TypeScript into their usual form
 	$(BIN)/ruff format
 	@$(if $(NODE),$(MAKE) $(CLIENT_INSTALLED) && cd client && npm run --silent format)
 
+# Not `npm ci`: where a registry has not every platform's Biome, the lock cannot name them, and it would refuse.
 $(CLIENT_INSTALLED): client/package-lock.json
-	@cd client && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@cd client && npm install --no-save --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 .PHONY: client
