@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from thumbstack.options import Options, read_options
+from thumbstack.options import Options, read_crop, read_options
 from thumbstack.refusal import BadOptions
 
 SHIPPED = Path(__file__).with_name("presets.toml")
@@ -26,6 +26,13 @@ def read_presets(path: Path = SHIPPED) -> Mapping[str, str]:
         except BadOptions as refusal:
             raise ValueError(f"{path.name}: preset {name}: {refusal.sentence}") from refusal
     return presets
+
+
+def options_of_part(presets: Mapping[str, str], crop: str) -> dict[str, str]:
+    """The presets' options for a picture of which a part was chosen at publishing (``WxH+X+Y``); empty: all of it."""
+    box = read_crop(crop)
+    read = {name: read_options(text) for name, text in presets.items()}
+    return {name: str(options.cropped(*box) if box else options) for name, options in read.items()}
 
 
 def chosen_options(presets: Mapping[str, str], options: str, preset: str) -> Options:

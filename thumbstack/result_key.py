@@ -39,6 +39,16 @@ def makes_a_still(options: str) -> bool:
     return format_asked(options) in _FORMATS - {"gif"}
 
 
+def accepts(picture: PictureKey) -> tuple[str, ...]:
+    """What the edge makes of clients' Accept headers for a picture's variants (nginx/snippets/maps.conf).
+
+    The last is for who takes neither AVIF nor WebP. Of a GIF and an SVG that is all; of a PDF there are no variants.
+    """
+    if picture.extension == "pdf":
+        return ()
+    return ("image/jpeg",) if picture.extension in ("gif", "svg") else ("image/avif", "image/webp", "image/jpeg")
+
+
 def result_format(picture: PictureKey, options: str, accept: str) -> str:
     """The extension of what a render gives: what ``format()`` asks, else what `accept` names, else the original's.
 

@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from thumbstack.buckets import Stored
-from thumbstack.options import read_crop, read_options
 from thumbstack.picture_key import PictureKey
 from thumbstack.picture_type import PDF
+from thumbstack.presets import options_of_part
 from thumbstack.signing import signed_path
 from uploader.room import Room
 
@@ -49,13 +49,8 @@ def _urls(room: Room, picture: PictureKey, stored: Stored, address: str) -> dict
     """A signed URL of each preset, of the part that was chosen at publishing."""
     if stored.content_type in _NOT_RENDERED:
         return {}
-    crop = read_crop(stored.metadata.get("crop", ""))
-    signed = {}
-    for name, text in room.presets.items():
-        options = read_options(text)
-        options = options.cropped(*crop) if crop else options
-        signed[name] = address + signed_path(picture, str(options), room.security_key)
-    return signed
+    chosen = options_of_part(room.presets, stored.metadata.get("crop", ""))
+    return {name: address + signed_path(picture, options, room.security_key) for name, options in chosen.items()}
 
 
 def _uploaded(picture: PictureKey, stored: Stored) -> datetime:

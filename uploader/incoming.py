@@ -42,7 +42,7 @@ def publish() -> Response:
     picture = _asked_for(field("key") or field("filename"), grant(private=True).app)
     # What curl -d makes of a plus.
     stored = _published(picture, field("crop").replace(" ", "+"))
-    room().warming.warm(picture)
+    room().warming.warm(picture, stored.metadata.get("crop", ""))
     return jsonify({"success": True, "filename": picture.file, **entry(room(), picture, stored)})
 
 

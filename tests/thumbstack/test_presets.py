@@ -4,11 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from thumbstack.presets import read_presets
+from thumbstack.presets import options_of_part, read_presets
 
 
 def test_the_shipped_ones_are_there() -> None:
     assert set(read_presets()) == {"BI", "MI", "SI", "original", "card", "hero", "avatar"}
+
+
+def test_of_a_chosen_part_the_options_begin_with_it() -> None:
+    presets = {"SI": "200x200/smart", "all": ""}
+
+    assert options_of_part(presets, "") == presets
+    assert options_of_part(presets, "30x40+1+2") == {"SI": "1x2:31x42/200x200/smart", "all": "1x2:31x42"}
 
 
 def test_one_more_is_a_line(tmp_path: Path) -> None:
