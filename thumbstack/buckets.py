@@ -103,6 +103,16 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class Deleted:
+    """An original that was deleted, and whose bytes S3 still has as an old version."""
+
+    key: str
+    bytes: int
+    when: datetime
+    version: str
+
+
+@dataclass(frozen=True)
 class Buckets:
     """Every call raises StorageUnavailable when S3 does not do its part."""
 
@@ -179,6 +189,46 @@ class Buckets:
             self._check(self.pictures)
             raise
         return Stored(head["ContentType"], head["ContentLength"], head["LastModified"], head["Metadata"], head["ETag"])
+
+    def has(self, picture: PictureKey) -> bool:
+        """Whether an original is there."""
+        try:
+            self.stored(str(picture))
+        except NoSuchPicture:
+            return False
+        return True
+
+    def deleted(self, prefix: str) -> Iterator[Deleted]:
+        """The deleted originals whose keys begin so, in their order, each as it was last, while S3 keeps that."""
+        pages = self.client.get_paginator("list_object_versions")
+        newest: dict[str, tuple[str, int]] = {}
+        markers: dict[str, datetime] = {}
+
+        def settled(last: str | None) -> Iterator[Deleted]:
+            # A page may end within a key, and only the key knows whether it is there, or was.
+            for key in [key for key in markers if key != last]:
+                when = markers.pop(key)
+                if key in newest and PictureKey.parse(key):
+                    yield Deleted(key, newest[key][1], when, newest[key][0])
+            for key in [key for key in newest if key != last]:
+                del newest[key]
+
+        with _translated():
+            for page in pages.paginate(Bucket=self.pictures, Prefix=prefix):
+                for version in page.get("Versions", ()):
+                    newest.setdefault(version["Key"], (version["VersionId"], version["Size"]))
+                for marker in page.get("DeleteMarkers", ()):
+                    if marker["IsLatest"]:
+                        markers[marker["Key"]] = marker["LastModified"]
+                yield from settled(max((*newest, *markers), key=str.encode, default=None))
+            yield from settled(None)
+
+    def read_version(self, key: str, version: str) -> tuple[bytes, Stored]:
+        """An original as it was: its bytes, and what was known of it."""
+        with _translated():
+            old = self.client.get_object(Bucket=self.pictures, Key=key, VersionId=version)
+            known = Stored(old["ContentType"], old["ContentLength"], old["LastModified"], old["Metadata"], old["ETag"])
+            return old["Body"].read(), known
 
     def read(self, key: str) -> bytes:
         """The bytes of a stored picture; raises NoSuchPicture."""

@@ -1,8 +1,10 @@
-"""Notices of deletion: how the other nodes' edges hear that pictures are gone, through the one thing that all share.
+"""Notices: how the other nodes' edges hear what became of pictures, through the one thing that all share.
 
-A notice is an object in the results bucket, posted before the originals are deleted, so that none can be missing. Who
-reads it believes S3 and not the notice: only pictures whose original is really gone are buried, the others are looked
-at again while the notice is young. The results bucket's lifecycle rule removes old notices.
+A notice is an object in the results bucket. Of a deletion it is posted before the originals are deleted, so that none
+can be missing. Who reads it believes S3 and not the notice: only pictures whose original is really gone are buried, the
+others are looked at again while the notice is young; and only a picture whose original is there again loses its
+tombstone. Other notices are of variants that were made anew, or cleared: what is cached of them is forgotten, which is
+no deletion. The results bucket's lifecycle rule removes old notices.
 """
 
 import json
@@ -10,8 +12,9 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from thumbstack.buckets import Buckets
 from thumbstack.edge import Edge
@@ -35,6 +38,8 @@ class Notices:
         self._edge = edge
         # Beside the tombstones: who has these has read up to here.
         self._read_up_to = Path(edge.tombstones) / "read-up-to"
+        # The notices of what is to be forgotten, among those that are read again, that were obeyed: once is enough.
+        self._obeyed: set[str] = set()
 
     def post(self, prefix: str, pictures: Collection[object], moved_to: PictureKey | None = None) -> None:
         """Tell all nodes that these, all under `prefix`, are being deleted; raises StorageUnavailable.
@@ -42,10 +47,40 @@ class Notices:
         `moved_to` is the picture that stands for them from now on, where that is why.
         """
         if pictures:
-            name = f"{PREFIX}{int(time.time() * 1000):013d}-{secrets.token_hex(4)}"
             moved = {"moved_to": str(moved_to)} if moved_to else {}
-            told = {"prefix": prefix, "pictures": sorted(map(str, pictures)), **moved}
-            self._buckets.put_notice(name, json.dumps(told))
+            self._put(prefix=prefix, pictures=sorted(map(str, pictures)), **moved)
+
+    def post_restored(self, picture: PictureKey) -> None:
+        """Tell all nodes that the original of a deleted picture is there again."""
+        self._put(pictures=[], restored=str(picture))
+
+    def post_renewed(self, pictures: Collection[PictureKey], options: Collection[str]) -> None:
+        """Tell all nodes that variants of these options were made anew of these pictures."""
+        if pictures:
+            self._put(pictures=[], renewed=sorted(map(str, pictures)), options=sorted(options))
+
+    def post_cleared(self, prefix: str, *, versions_only: bool = False) -> None:
+        """Tell all nodes to forget the variants of all pictures whose keys begin so (Edge.clear)."""
+        self._put(pictures=[], cleared=prefix, versions_only=versions_only)
+
+    def _put(self, **told: object) -> None:
+        # Nodes of an earlier version read `pictures` of every notice, and nothing of what they do not know.
+        name = f"{PREFIX}{int(time.time() * 1000):013d}-{secrets.token_hex(4)}"
+        self._buckets.put_notice(name, json.dumps(told))
+
+    def show_again(self, picture: PictureKey) -> bool:
+        """Take the tombstone away from a picture whose original is there; says whether it is.
+
+        A delete that goes on meanwhile removes the original before it buries: what is not there any more a moment later
+        is buried once more.
+        """
+        if not self._buckets.has(picture):
+            return False
+        self._edge.unbury(picture)
+        if not self._buckets.has(picture):
+            self._edge.bury([picture])
+            return False
+        return True
 
     def about(self, key: str, since: float) -> Iterator[PictureKey | None]:
         """For each delete of it that was told since then (seconds since 1970) where it moved to; None: nowhere."""
@@ -60,9 +95,18 @@ class Notices:
             seen = int(self._read_up_to.read_text())
         except (FileNotFoundError, ValueError):
             seen = 0
-        buried = 0
-        for name in self._buckets.notice_names(f"{PREFIX}{max(0, seen - _OVERLAP_SECONDS * 1000):013d}"):
+        # A node that has read nothing yet has nothing cached.
+        is_new, buried, since = not seen, 0, f"{PREFIX}{max(0, seen - _OVERLAP_SECONDS * 1000):013d}"
+        self._obeyed = {name for name in self._obeyed if name > since}
+        for name in self._buckets.notice_names(since):
             notice = json.loads(self._buckets.notice(name))
+            restored = PictureKey.parse(notice.get("restored", ""))
+            if restored and self._edge.is_buried(restored):
+                self.show_again(restored)
+            if name not in self._obeyed and not is_new:
+                self._forget(notice)
+            if "renewed" in notice or "cleared" in notice:
+                self._obeyed.add(name)
             pictures = {picture for key in notice["pictures"] if (picture := PictureKey.parse(key))}
             unburied = {picture for picture in pictures if not self._edge.is_buried(picture)}
             if unburied:
@@ -73,6 +117,12 @@ class Notices:
         self._read_up_to.parent.mkdir(parents=True, exist_ok=True)
         self._read_up_to.write_text(str(seen))
         return buried
+
+    def _forget(self, notice: Mapping[str, Any]) -> None:
+        for picture in filter(None, map(PictureKey.parse, notice.get("renewed", ()))):
+            self._edge.forget(picture, notice["options"], original=False)
+        if "cleared" in notice:
+            self._edge.clear(notice["cleared"], versions_only=notice["versions_only"])
 
     def follow(self, every_seconds: float = POLL_SECONDS) -> None:
         """Go on reading, in a thread that ends with the process."""

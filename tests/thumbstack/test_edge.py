@@ -82,6 +82,40 @@ def test_a_sweep_finds_what_no_list_of_urls_has(edge: Edge) -> None:
     assert all(file.exists() for file in kept)
 
 
+def test_what_was_made_anew_is_forgotten_and_no_original(edge: Edge) -> None:
+    files = [entry(edge, f"webp|{signed_path(PICTURE, MI, 'old-key')}|"), entry(edge, f"|/t/MI/u/{PICTURE}|")]
+    kept = [entry(edge, f"|/{PICTURE}|"), entry(edge, f"|/t/SI/u/{PICTURE}|")]
+
+    assert edge.forget(PICTURE, [MI], original=False) == len(files)
+    assert [file for file in files if file.exists()] == []
+    assert all(file.exists() for file in kept)
+    assert not edge.is_buried(PICTURE)
+
+
+def test_all_variants_of_a_prefix_are_cleared(edge: Edge) -> None:
+    versioned = entry(edge, f"avif|/t/MI/u/{PICTURE}|2")
+    variants = [
+        entry(edge, f"webp|/sig/any(thing)/{PICTURE}|"),
+        entry(edge, f"|/website/m/{PICTURE}/1x1-fit.jpg|"),
+    ]
+    kept = [entry(edge, f"|/{PICTURE}|"), entry(edge, f"|/t/MI/u/{OTHER}|2")]
+
+    assert edge.clear("o/demo/cat/", versions_only=True) == 1
+    assert not versioned.exists()
+    assert edge.clear("o/demo/cat/") == len(variants)
+    assert [file for file in variants if file.exists()] == []
+    assert all(file.exists() for file in kept)
+
+
+def test_a_restored_picture_has_no_tombstone(edge: Edge) -> None:
+    edge.bury([PICTURE])
+
+    edge.unbury(PICTURE)
+    edge.unbury(PICTURE)
+
+    assert not edge.is_buried(PICTURE)
+
+
 def test_a_sweep_is_not_done_again_before_its_time(edge: Edge) -> None:
     edge.bury([PICTURE])
     edge.sweep()

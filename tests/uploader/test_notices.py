@@ -1,6 +1,7 @@
 """A delete on one node is heard by another that shares its buckets."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,74 @@ def test_a_new_node_hears_of_everything(client: FlaskClient, buckets: Buckets, c
     Notices(buckets, edge).read()
 
     assert edge.is_buried(picture)
+
+
+def restore(buckets: Buckets, picture: PictureKey) -> None:
+    """Put back what was deleted last."""
+    [deleted] = buckets.deleted(str(picture))
+    body, known = buckets.read_version(deleted.key, deleted.version)
+    assert buckets.put_if(deleted.key, io.BytesIO(body), known.metadata["sha256"], "image/jpeg", dict(known.metadata))
+
+
+def test_what_is_restored_is_shown_again_and_may_be_deleted_again(
+    client: FlaskClient, buckets: Buckets, other: tuple[Notices, Edge], coffee: bytes
+) -> None:
+    notices, edge = other
+    picture = put(client, coffee, "a.jpg")
+    client.delete(f"/pictures/{picture}")
+    assert notices.read() == 1
+
+    restore(buckets, picture)
+    notices.post_restored(picture)
+
+    assert notices.read() == 0
+    assert not edge.is_buried(picture)
+    client.delete(f"/pictures/{picture}")
+    # All notices of the last minutes are read again, that of the restored one too.
+    assert [notices.read(), notices.read()] == [1, 0]
+    assert edge.is_buried(picture)
+
+
+def test_a_delete_that_comes_while_a_tombstone_is_taken_away_wins(
+    client: FlaskClient, buckets: Buckets, other: tuple[Notices, Edge], coffee: bytes
+) -> None:
+    notices, edge = other
+    picture = put(client, coffee, "a.jpg")
+    edge.bury([picture])
+    looked = iter([True])
+    # The delete has its turn between the two looks.
+    late = Notices(replace(buckets), edge)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Buckets, "has", lambda self, _: next(looked, False))
+        assert not late.show_again(picture)
+
+    assert edge.is_buried(picture)
+    assert notices.show_again(picture)
+    assert not edge.is_buried(picture)
+
+
+def test_variants_that_were_made_anew_are_forgotten_once(
+    client: FlaskClient, other: tuple[Notices, Edge], coffee: bytes
+) -> None:
+    notices, edge = other
+    picture = put(client, coffee, "a.jpg")
+    put(client, coffee, "b.jpg")
+    client.delete("/?name=b")
+    notices.read()
+    forgotten: list[tuple[PictureKey, list[str]]] = []
+    cleared: list[tuple[str, bool]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Edge, "forget", lambda self, one, asked, original: forgotten.append((one, asked)))
+        patch.setattr(Edge, "clear", lambda self, prefix, versions_only: cleared.append((prefix, versions_only)))
+        notices.post_renewed([picture], ["200x200"])
+        notices.post_cleared("o/demo/", versions_only=True)
+
+        notices.read()
+        notices.read()
+
+    assert forgotten == [(picture, ["200x200"])]
+    assert cleared == [("o/demo/", True)]
+    assert not edge.is_buried(picture)
 
 
 def test_a_dry_run_tells_nobody(client: FlaskClient, other: tuple[Notices, Edge], coffee: bytes) -> None:
