@@ -46,6 +46,9 @@ RUN --mount=type=cache,target=/root/.cache/uv uv pip install --requirements pypr
 FROM installer AS thumbor-packages
 RUN --mount=type=cache,target=/root/.cache/uv uv pip install --requirements pyproject.toml --group thumbor
 
+FROM installer AS curator-packages
+RUN --mount=type=cache,target=/root/.cache/uv uv pip install --requirements pyproject.toml --group curator
+
 FROM installer AS s3-packages
 RUN --mount=type=cache,target=/root/.cache/uv uv pip install --requirements pyproject.toml --group s3
 
@@ -92,6 +95,16 @@ ENV PYTHONPATH=/srv:/srv/thumbor
 EXPOSE 8888
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=30s CMD ["healthy", "8888", "/healthcheck"]
 CMD ["thumbor", "--ip", "0.0.0.0", "--port", "8888", "--conf", "thumbor/thumbor.conf"]
+
+FROM room AS curator
+COPY --from=curator-packages /opt/venv /opt/venv
+COPY thumbstack thumbstack
+COPY curator curator
+# Each command by its name: docker compose exec curator usage
+ENV PATH=/srv/curator/bin:$PATH TMPDIR=/var/spool/thumbstack
+# It waits for commands; being there is all that it does meanwhile.
+HEALTHCHECK --interval=60s --timeout=5s --retries=3 CMD ["test", "-x", "/srv/curator/bin/curator"]
+CMD ["sleep", "infinity"]
 
 # Only where there is no AWS.
 FROM room AS s3

@@ -29,6 +29,10 @@ run: $(INSTALLED) ## start the whole service on this machine, without Docker; Ct
 keys: $(INSTALLED) ## mint a pair of API keys: make keys APP=shop
 	@$(BIN)/python -m thumbstack.apps "$(APP)"
 
+.PHONY: curator
+curator: $(INSTALLED) ## keep a collection: make curator ARGS="usage" on what `make run` has running (ARGS=--help)
+	@exec $(BIN)/python -m deploy.curator $(ARGS)
+
 .PHONY: test
 test: $(INSTALLED) ## run every test that this machine can run, and say loudly what it cannot
 	@unset MAKEFLAGS MFLAGS MAKELEVEL ARGS; exec $(BIN)/python -m pytest $(ARGS) # tests run make, without these

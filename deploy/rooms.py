@@ -238,6 +238,13 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
     ]
 
 
+def keepers(rooms: Iterable[Room]) -> Mapping[str, str]:
+    """What the curator is told, which is no process of its own: what the uploader is, as far as it reads that."""
+    told = next(room.environment for room in rooms if room.name == "uploader")
+    its_own = ("PROMETHEUS_MULTIPROC_DIR", "MAX_RESIDENT_BYTES", "DECODES_AT_ONCE")
+    return {name: value for name, value in told.items() if name not in its_own}
+
+
 def _gunicorn(room: str, port: int) -> str:
     return f"{_BIN}/gunicorn --config {room}/gunicorn.conf.py --bind {LOOPBACK}:{port} {room}.wsgi:application"
 

@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from deploy import nginx
 from deploy.keys import keys, write_private
-from deploy.rooms import ROOT, Room, Settings, access_log, nginx_variables, plan, supervisord, targets
+from deploy.rooms import ROOT, Room, Settings, access_log, keepers, nginx_variables, plan, supervisord, targets
 from s3.serve import LOOPBACK, die_with_parent
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -146,7 +146,7 @@ def _serve(settings: Settings) -> None:
     log = data / "logs" / "supervisord.log"
     if log.exists():
         log.replace(log.with_suffix(".log.1"))
-    with _supervised(data / "run" / "supervisord.conf") as supervisor:
+    with _keepers_way_in(data, rooms), _supervised(data / "run" / "supervisord.conf") as supervisor:
         _wait_until_ready(settings, rooms, supervisor)
         _greet(settings)
         for second in itertools.count():
@@ -158,6 +158,17 @@ def _serve(settings: Settings) -> None:
                 count_answers(data / "run" / "nginx")
             time.sleep(1)
         raise StartError(f"supervisord ended by itself with code {supervisor.returncode}; stopping the rest.")
+
+
+@contextlib.contextmanager
+def _keepers_way_in(data: Path, rooms: Sequence[Room]) -> Iterator[None]:
+    """What `make curator` reads, while the rooms run: their ports are others at each start."""
+    told = data / "run" / "curator.json"
+    write_private(told, json.dumps(keepers(rooms)))
+    try:
+        yield
+    finally:
+        told.unlink(missing_ok=True)
 
 
 def count_answers(folder: Path, *arguments: str) -> None:

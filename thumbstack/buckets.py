@@ -270,6 +270,11 @@ class Buckets:
         """The keys of all results under a prefix that ends in a slash."""
         return self._keys(self.results, prefix)
 
+    def result_files(self, prefix: str) -> Iterator[Listed]:
+        """All results under a prefix that ends in a slash."""
+        for item in self._items(self.results, prefix):
+            yield Listed(item["Key"], item["Size"], item["LastModified"])
+
     def put_notice(self, name: str, text: str) -> None:
         """Store a notice (notices.py)."""
         with _translated():

@@ -7,14 +7,14 @@ from flask import Flask
 from thumbstack.buckets import Buckets, s3_client
 from thumbstack.edge import Edge
 from thumbstack.inspection import Limits
+from thumbstack.intake import Intake
 from thumbstack.metrics import watch
 from thumbstack.notices import Notices
+from thumbstack.scanner import read_scanner
 from uploader import direct, errors, files, incoming, openapi, pictures, readiness, uploads, website
 from uploader.config import Config
-from uploader.intake import Intake
 from uploader.metrics import count_requests
 from uploader.room import Room, bound_json
-from uploader.scanner import read_scanner
 from uploader.warming import Warming
 
 

@@ -9,13 +9,13 @@ from flask import Blueprint, Response, jsonify
 
 from thumbstack.buckets import Stored
 from thumbstack.deletion import delete_pictures
+from thumbstack.intake import Arrival, Seen, TakenIn
 from thumbstack.object_key import ObjectKey
 from thumbstack.picture_key import folder_for, folder_prefix
 from thumbstack.picture_type import BY_EXTENSION, split_name
 from thumbstack.refusal import Missing, NoSuchPicture, Refused, StorageUnavailable, TooLarge
 from thumbstack.ticket import MARK
 from uploader.entry import entry
-from uploader.intake import Arrival, Seen, TakenIn
 from uploader.pictures import delete_picture
 from uploader.room import field, grant, room
 

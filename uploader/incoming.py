@@ -7,13 +7,13 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from PIL import Image
 
 from thumbstack.buckets import Stored
+from thumbstack.intake import named
 from thumbstack.options import read_crop
 from thumbstack.picture_key import PictureKey, new_file
 from thumbstack.picture_type import BY_EXTENSION
 from thumbstack.refusal import BadOptions, Missing, NoSuchPicture, NotTurnable, Refused, StorageUnavailable
 from thumbstack.upright import turned
 from uploader.entry import entry
-from uploader.intake import named
 from uploader.pictures import delete_picture
 from uploader.room import field, fields, grant, room
 from uploader.uploads import arrival

@@ -4,21 +4,12 @@ import time
 from collections.abc import Sequence
 
 from flask import Flask, Response, g, request
-from prometheus_client import Counter, Gauge, Histogram
 
 from thumbstack import metrics
 from thumbstack.json_log import request_id
 
 # Asked every few seconds by whoever watches: they would hide what is asked by others.
 _WATCHED = ("/healthz", "/metrics")
-
-UPLOADS = Counter("thumbstack_uploads", "Pictures that were taken in", ["type"])
-UPLOAD_BYTES = Counter("thumbstack_upload_bytes", "Bytes of the pictures that were taken in")
-DUPLICATES = Counter("thumbstack_upload_duplicates", "Pictures that were there already, under the same name")
-UPLOAD_SECONDS = Histogram(
-    "thumbstack_upload_seconds", "From a file in hand to its place in S3", buckets=metrics.SECONDS
-)
-WAITING = Gauge("thumbstack_decodes_waiting", "Files that wait for their turn", multiprocess_mode="livesum")
 
 
 def count_requests(app: Flask) -> None:

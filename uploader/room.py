@@ -10,9 +10,9 @@ from flask import current_app, request
 from thumbstack.apps import Apps, Grant
 from thumbstack.buckets import Buckets
 from thumbstack.edge import Edge
+from thumbstack.intake import Intake
 from thumbstack.notices import Notices
 from thumbstack.refusal import Forbidden, Refused
-from uploader.intake import Intake
 from uploader.warming import Warming
 
 # A thousand file names for /delete fit in.

@@ -7,9 +7,9 @@ import http_sf
 from flask import Blueprint, Response, current_app, jsonify, request
 from werkzeug.datastructures import FileStorage
 
+from thumbstack.intake import Arrival
 from thumbstack.refusal import Missing, Refused
 from uploader.entry import entry
-from uploader.intake import Arrival
 from uploader.room import asked, field, grant, room
 
 routes = Blueprint("uploads", __name__)

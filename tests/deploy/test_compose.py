@@ -15,7 +15,7 @@ import pytest
 import requests
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("nginx", "uploader", "signer", "thumbor", "s3")
+ROOMS = ("nginx", "uploader", "signer", "thumbor", "curator", "s3")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_engine")]
@@ -73,6 +73,7 @@ def test_no_room_is_handed_a_secret_that_it_has_no_use_for(laptop: Any) -> None:
         "uploader": set(secrets),
         "signer": set(secrets),
         "thumbor": {"SECURITY_KEYS", "AWS_SECRET_ACCESS_KEY"},
+        "curator": set(secrets),
         "s3": {"AWS_SECRET_ACCESS_KEY"},
     }
 

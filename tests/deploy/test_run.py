@@ -18,7 +18,8 @@ import yaml  # type: ignore[import-untyped]
 from supervisor.datatypes import dict_of_key_value_pairs  # type: ignore[import-untyped]
 from supervisor.options import UnhosedConfigParser, expand  # type: ignore[import-untyped]
 
-from deploy.rooms import Settings, nginx_variables, plan, supervisord
+from curator.config import Config as CuratorConfig
+from deploy.rooms import Settings, keepers, nginx_variables, plan, supervisord
 from deploy.run import rotate
 from s3.serve import ROOM_PORTS, free_ports
 from signer.config import Config as SignerConfig
@@ -184,6 +185,17 @@ def test_whatever_a_room_reads_can_be_chosen(tmp_path: Path, room: str, config: 
     assert named - variables(tmp_path)[room].keys() == set()
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     assert named - {"TMPDIR"} - services[room]["environment"].keys() == set()
+
+
+def test_the_curator_is_told_what_it_reads(tmp_path: Path) -> None:
+    # How many it decodes at once is its own to say: it has one process, the uploader two.
+    named = {name.upper() for name in CuratorConfig.model_fields} - {"DECODES_AT_ONCE"}
+
+    told = keepers(plan(Settings(data=tmp_path, api_keys="[]"), KEYS, "abc"))
+
+    assert named - told.keys() == set()
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    assert named - services["curator"]["environment"].keys() == set()
 
 
 def test_no_two_rooms_share_a_port(tmp_path: Path) -> None:

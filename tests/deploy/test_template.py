@@ -366,7 +366,7 @@ CALLS = {
     ("s3:PutObject", "PicturesBucket/o/*"): ("thumbstack/buckets.py", "put_object"),
     ("s3:DeleteObject", "PicturesBucket/o/*"): ("thumbstack/buckets.py", "delete_pictures"),
     ("s3:GetObject", "PicturesBucket/incoming/*"): ("thumbstack/buckets.py", "copy_object"),
-    ("s3:PutObject", "PicturesBucket/incoming/*"): ("uploader/intake.py", "incoming"),
+    ("s3:PutObject", "PicturesBucket/incoming/*"): ("thumbstack/intake.py", "incoming"),
     ("s3:DeleteObject", "PicturesBucket/incoming/*"): ("uploader/incoming.py", "delete_pictures"),
     ("s3:GetObject", "ResultsBucket/o/*"): ("thumbor/result_storage.py", "storage.read"),
     ("s3:PutObject", "ResultsBucket/o/*"): ("thumbor/result_storage.py", "storage.store"),

@@ -21,9 +21,9 @@ from PIL import Image
 
 from thumbstack.buckets import Buckets
 from thumbstack.refusal import Infected, Refused, ScannerUnavailable, TooLarge
+from thumbstack.scanner import read_scanner
 from uploader import create_app
 from uploader.config import Config
-from uploader.scanner import read_scanner
 
 # What the one signature of our clamd finds.
 MARKER = b"thumbstack-marker-of-a-test"

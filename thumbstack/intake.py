@@ -1,4 +1,4 @@
-"""The way of a file from a request into the storage: inspected, cleaned, scanned, stored under a key of its own."""
+"""The way of a file into the storage: inspected, cleaned, scanned, stored under a key of its own."""
 
 import hashlib
 import io
@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import BinaryIO
 
+from prometheus_client import Counter, Gauge, Histogram
+
+from thumbstack import metrics
 from thumbstack.apps import Rules
 from thumbstack.buckets import Buckets, Stored
 from thumbstack.inspection import Facts, Limits, inspect
@@ -18,9 +21,16 @@ from thumbstack.metadata import ascii_text
 from thumbstack.picture_key import PictureKey, folder_for, folder_prefix, new_file
 from thumbstack.picture_type import JPEG, split_name
 from thumbstack.refusal import DigestMismatch, Missing, NoSuchPicture
+from thumbstack.scanner import Scanner
 from thumbstack.upright import upright
-from uploader import metrics
-from uploader.scanner import Scanner
+
+UPLOADS = Counter("thumbstack_uploads", "Pictures that were taken in", ["type"])
+UPLOAD_BYTES = Counter("thumbstack_upload_bytes", "Bytes of the pictures that were taken in")
+DUPLICATES = Counter("thumbstack_upload_duplicates", "Pictures that were there already, under the same name")
+UPLOAD_SECONDS = Histogram(
+    "thumbstack_upload_seconds", "From a file in hand to its place in S3", buckets=metrics.SECONDS
+)
+WAITING = Gauge("thumbstack_decodes_waiting", "Files that wait for their turn", multiprocess_mode="livesum")
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ class Intake:
         self._rules = rules
         self._decoding = threading.BoundedSemaphore(at_once)
 
-    @metrics.UPLOAD_SECONDS.time()
+    @UPLOAD_SECONDS.time()
     def take_in(self, arrival: Arrival, app: str, *, again: bool = False) -> TakenIn:
         """Publish a file at once, under the name it came with. Known bytes keep the key they have, unless `again`."""
         stem, _ = split_name(arrival.name)
@@ -79,7 +89,7 @@ class Intake:
         picture = PictureKey(app, folder, new_file(seen.facts.type.extension, time.time()))
         return self._store(picture, str(picture), seen)
 
-    @metrics.UPLOAD_SECONDS.time()
+    @UPLOAD_SECONDS.time()
     def hold(self, arrival: Arrival, app: str) -> TakenIn:
         """Take a file in under a new name of its own, and let it wait to be published."""
         seen = self.inspect(arrival, app)
@@ -123,7 +133,7 @@ class Intake:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        with metrics.WAITING.track_inprogress():
+        with WAITING.track_inprogress():
             self._decoding.acquire()
         try:
             yield
@@ -152,7 +162,7 @@ class Intake:
             if picture.extension == seen.facts.type.extension:
                 stored = self._buckets.stored(str(picture))
                 if stored.metadata.get("sha256") == seen.facts.sha256:
-                    metrics.DUPLICATES.inc()
+                    DUPLICATES.inc()
                     return TakenIn(picture, stored, duplicate=True)
         return None
 
@@ -176,8 +186,8 @@ class Intake:
         return self._counted(picture, seen)
 
     def _counted(self, picture: PictureKey, seen: Seen) -> TakenIn:
-        metrics.UPLOADS.labels(seen.facts.type.extension).inc()
-        metrics.UPLOAD_BYTES.inc(seen.facts.bytes)
+        UPLOADS.labels(seen.facts.type.extension).inc()
+        UPLOAD_BYTES.inc(seen.facts.bytes)
         # What S3 would say, without asking it.
         stored = Stored(seen.facts.type.content_type, seen.facts.bytes, datetime.now(UTC), seen.metadata)
         return TakenIn(picture, stored)

@@ -1,0 +1,1 @@
+"""The curator: what does a collection need that is not asked for by a visitor?"""

@@ -1,0 +1,54 @@
+"""The command line: ``curator COMMAND``, a module a command."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from curator import usage
+from thumbstack.refusal import Refused
+
+_HELP = """Keeps a collection of pictures: brings it here, counts it, takes it elsewhere.
+
+A command may be stopped at any moment, also by kill -9: the same command goes on from there. Ctrl-C ends what is under
+way first, and again at once.
+"""
+_EPILOG = """\b
+Examples:
+  curator usage
+  curator COMMAND --help
+
+\b
+It ends with
+  0      all well
+  1      at its end, with pictures that failed: they are listed
+  2      the command line makes no sense
+  3      it could not begin or go on: a setting, or the storage
+  130    stopped by Ctrl-C; 143: by SIGTERM
+"""
+
+
+@click.group(
+    help=_HELP, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+def curator() -> None:
+    """Lead to the commands."""
+
+
+curator.add_command(usage.usage)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; what it is refused is told in a sentence."""
+    try:
+        curator(arguments, prog_name="curator")
+    except Refused as refusal:
+        click.echo(f"curator: {refusal.sentence}", err=True)
+        sys.exit(3)
+
+
+def called(program: str, arguments: Sequence[str]) -> None:
+    """Run the command that the program is named like: bin/migrate is ``curator migrate``."""
+    name = Path(program).name
+    main([*([] if name == curator.name else [name]), *arguments])

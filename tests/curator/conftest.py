@@ -1,0 +1,148 @@
+"""The curator as its keeper calls it, on a real S3 server; and a second one, another provider's, to migrate from."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from s3.serve import ROOM_PORTS, free_ports
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 60
+SECURITY_KEY = "security-key-of-the-tests-0123456789"
+PICTURES, RESULTS, WEBSITE = "curator-pictures", "curator-results", "curator-website"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """An S3 server, and who may use it."""
+
+    endpoint: str
+    key_id: str
+    secret: str
+
+    def client(self) -> Any:
+        """A client with its credentials."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=self.key_id,
+            aws_secret_access_key=self.secret,
+            config=Config(s3={"addressing_style": "path"}, max_pool_connections=32),
+        )
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """All keys of a bucket that begin so."""
+        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", ())]
+
+    def empty(self, bucket: str, prefix: str = "") -> None:
+        """Remove all that a bucket has under a prefix."""
+        for key in self.keys(bucket, prefix):
+            self.client().delete_object(Bucket=bucket, Key=key)
+
+
+@contextmanager
+def serving(folder: Path, key_id: str, buckets: Mapping[str, str]) -> Iterator[Storage]:
+    """An S3 server of its own credentials, with these buckets."""
+    (port,) = free_ports(1, ROOM_PORTS)
+    storage = Storage(f"http://127.0.0.1:{port}", key_id, f"{key_id}-secret-0123456789")
+    environment = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": storage.key_id,
+        "AWS_SECRET_ACCESS_KEY": storage.secret,
+        **buckets,
+    }
+    command = [sys.executable, "s3/serve.py", "--data", str(folder / "data"), "--ip", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not all(_is_there(storage, bucket) for bucket in buckets.values()):
+            assert server.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield storage
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _is_there(storage: Storage, bucket: str) -> bool:
+    try:
+        storage.client().head_bucket(Bucket=bucket)
+    except (BotoCoreError, ClientError):
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """Ours."""
+    buckets = {"PICTURES_BUCKET": PICTURES, "RESULTS_BUCKET": RESULTS, "WEBSITE_BUCKET": WEBSITE}
+    with serving(tmp_path_factory.mktemp("ours"), "ours", buckets) as ours:
+        yield ours
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Curator:
+    """The command line, with the variables of a room."""
+
+    variables: Mapping[str, str]
+
+    def __call__(self, *arguments: str, **more: str) -> Done:
+        """Run a command to its end."""
+        with self.begun(*arguments, **more) as process:
+            out, err = process.communicate(timeout=5 * PATIENCE_SECONDS)
+        return Done(process.returncode, out, err)
+
+    def begun(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
+        """Begin a command."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "curator", *arguments],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], **self.variables, **more},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def curator(storage: Storage, tmp_path: Path) -> Iterator[Curator]:
+    """The curator on our S3, with nothing to render; what it stored is gone afterwards."""
+    yield Curator(
+        {
+            "AWS_ACCESS_KEY_ID": storage.key_id,
+            "AWS_SECRET_ACCESS_KEY": storage.secret,
+            "S3_ENDPOINT": storage.endpoint,
+            "PICTURES_BUCKET": PICTURES,
+            "RESULTS_BUCKET": RESULTS,
+            "SECURITY_KEYS": SECURITY_KEY,
+            "OPEN_APP": "demo",
+            "EDGE_CACHE": str(tmp_path / "cache"),
+            "TOMBSTONES": str(tmp_path / "tombstones"),
+        }
+    )
+    for bucket in (PICTURES, RESULTS, WEBSITE):
+        storage.empty(bucket)
