@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -251,6 +252,23 @@ def test_on_all_addresses_only_the_s3_port_is_open(start: Callable[..., Server])
     assert accepts(ELSEWHERE, server.port)
     assert [port for port in ports if accepts(ELSEWHERE, port)] == []
     assert server.stop() == 0
+
+
+def test_no_thread_of_the_relay_takes_the_signal_to_stop(start: Callable[..., Server]) -> None:
+    """Taken there it would not wake the main thread, which waits for SeaweedFS to end."""
+    server = start(ip="0.0.0.0")  # noqa: S104
+    threads = Path(f"/proc/{server.process.pid}/task")
+
+    def blocked(thread: Path) -> list[int]:
+        (mask,) = re.findall(r"SigBlk:\s*(\w+)", (thread / "status").read_text())
+        return [number for number in (signal.SIGTERM, signal.SIGINT) if int(mask, 16) >> (number - 1) & 1]
+
+    with socket.create_connection((LOOPBACK, server.port)):
+        # One that accepts, and two for the connection.
+        wait_for(lambda: len(list(threads.iterdir())) == 4)
+        for thread in threads.iterdir():
+            is_main = thread.name == str(server.process.pid)
+            assert blocked(thread) == ([] if is_main else [signal.SIGTERM, signal.SIGINT])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
