@@ -1,7 +1,6 @@
 """What is counted of every request, and ``GET /metrics``: on this room's own port, to which nginx leads nobody."""
 
 import time
-from collections.abc import Sequence
 
 from flask import Flask, Response, g, request
 
@@ -27,7 +26,9 @@ def count_requests(app: Flask) -> None:
         if "began" in g:
             route = request.url_rule.rule if request.url_rule else "none"
             seconds = time.perf_counter() - g.began
-            metrics.answered(route, request.method, answer.status_code, seconds, _codes(answer))
+            refused = answer.status_code >= 400 and answer.is_json
+            codes = [answer.get_json()["code"]] if refused else []
+            metrics.answered(route, request.method, answer.status_code, seconds, codes)
         return answer
 
     @app.teardown_request
@@ -38,11 +39,3 @@ def count_requests(app: Flask) -> None:
     @app.get("/metrics", endpoint="metrics")
     def told() -> Response:
         return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
-
-
-def _codes(answer: Response) -> Sequence[str]:
-    """Why the request was refused, or those of its files that were."""
-    if not answer.is_json or (answer.status_code < 400 and answer.status_code != 207):
-        return ()
-    body = answer.get_json()
-    return [outcome["code"] for outcome in body.get("pictures", [body]) if "code" in outcome]
