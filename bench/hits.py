@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from bench.load import Client, has_wrk, same_request
 from bench.photographs import photograph
 from bench.rounds import Figures, alternate, arguments, tell
-from bench.stack import Stack, folder, processor_seconds, running
+from bench.stack import UNLIMITED, Stack, folder, processor_seconds, running
 from deploy import nginx
 from s3.serve import LOOPBACK, ROOM_PORTS, die_with_parent, free_ports
 from thumbstack.picture_key import PictureKey
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--addresses", nargs="+", choices=kinds, default=["signed"], help="kinds of URL (%(default)s)")
     options = parser.parse_args()
     comparisons = []
-    with folder() as place, running(place / "stack", {"ALLOWED_OPTIONS": _OPTIONS}) as stack:
+    with folder() as place, running(place / "stack", {**UNLIMITED, "ALLOWED_OPTIONS": _OPTIONS}) as stack:
         client = Client(stack.port)
         paths = _paths(stack, client, stack.upload(client, photograph(0, 1200, 800, grain=4)))
         bodies = set()
