@@ -1,67 +1,21 @@
 """How near does a cached thumbnail come to a plain file of the same nginx?"""
 
 import json
-import os
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import product
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.load import Client, has_wrk, same_request
 from bench.photographs import photograph
+from bench.plain_nginx import plain_files
 from bench.rounds import Figures, alternate, arguments, tell
-from bench.stack import UNLIMITED, Stack, folder, processor_seconds, running
-from deploy import nginx
-from s3.serve import LOOPBACK, ROOM_PORTS, die_with_parent, free_ports
+from bench.stack import UNLIMITED, Stack, folder, running
 from thumbstack.picture_key import PictureKey
 from thumbstack.signing import readable_path
 
 _ACCEPT = {"Accept": "image/webp"}
 _OPTIONS = "fit-in/400x400"
-# As many workers and the same way to the socket as nginx/nginx.conf; without a log, and with nginx's own default one.
-_PLAIN = """
-{user}
-pid nginx.pid;
-worker_processes auto;
-events {{ worker_connections 4096; }}
-http {{
-    default_type image/webp;
-    sendfile on;
-    tcp_nopush on;
-    client_body_temp_path body; proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi; scgi_temp_path scgi; uwsgi_temp_path uwsgi;
-    server {{ listen {address}:{silent}; root files; access_log off; }}
-    server {{ listen {address}:{logged}; root files; access_log access.log combined; }}
-}}
-"""
-
-
-@contextmanager
-def _plain_nginx(place: Path, body: bytes) -> Iterator[tuple[int, int, Callable[[], float]]]:
-    """An nginx with one file, /picture: its port without and with a log, and the processor seconds it has used."""
-    silent, logged = free_ports(2, ROOM_PORTS)
-    # Workers of a root's nginx are somebody else, who may not look into root's temporary folders.
-    user = "user root;" if os.geteuid() == 0 else ""
-    (place / "files").mkdir(parents=True)
-    (place / "files" / "picture").write_bytes(body)
-    (place / "nginx.conf").write_text(_PLAIN.format(user=user, address=LOOPBACK, silent=silent, logged=logged))
-    # Without -p, relative paths would be the system's.
-    command = [str(nginx.find()), "-e", "stderr", "-p", str(place), "-c", "nginx.conf", "-g", "daemon off;"]
-    process = subprocess.Popen(command, preexec_fn=die_with_parent)
-    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    try:
-        while len(workers.read_text().split()) < len(os.sched_getaffinity(0)):
-            if process.poll() is not None:
-                raise SystemExit("The plain nginx does not start; its own line above says why.")
-            time.sleep(0.05)
-        yield silent, logged, lambda: sum(processor_seconds(int(pid)) for pid in workers.read_text().split())
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _measured(port: int, path: str, connections: int, seconds: int, nginx_seconds: Callable[[], float]) -> Figures:
@@ -98,7 +52,7 @@ def main() -> None:
             assert hit.getheader("X-Cache") == "HIT"
             bodies.add(body)
         assert len(bodies) == 1
-        with _plain_nginx(place / "plain", body) as (silent, logged, plain_seconds):
+        with plain_files(place / "plain", {"/picture": body}) as (silent, logged, plain_seconds):
             assert Client(silent).ask("/picture", _ACCEPT)[1] == body
             for kind, connections in product(options.addresses, options.connections):
                 measured = partial(_measured, connections=connections, seconds=options.seconds)

@@ -4,12 +4,10 @@ Different pictures at random, so that no file stays open; and one whose ETag the
 """
 
 import itertools
-import os
 import random
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection
@@ -17,29 +15,13 @@ from pathlib import Path
 
 from bench.load import Client, by_threads, has_wrk, read_wrk
 from bench.photographs import photograph
+from bench.plain_nginx import plain_files
 from bench.rounds import Figures, alternate, arguments, progress, tell
-from bench.stack import folder, processor_seconds, running
-from deploy import nginx
-from s3.serve import LOOPBACK, ROOM_PORTS, die_with_parent, free_ports
+from bench.stack import folder, running
+from s3.serve import LOOPBACK
 
 _ACCEPT = {"Accept": "image/webp"}
 _ORIGINALS = 25
-# As many workers and the same way to the socket as nginx/nginx.conf, and no log.
-_PLAIN = """
-{user}
-pid nginx.pid;
-worker_processes auto;
-events {{ worker_connections 4096; }}
-http {{
-    default_type image/webp;
-    access_log off;
-    sendfile on;
-    tcp_nopush on;
-    client_body_temp_path body; proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi; scgi_temp_path scgi; uwsgi_temp_path uwsgi;
-    server {{ listen {address}:{port}; root files; }}
-}}
-"""
 # What wrk does with one thread; each begins elsewhere.
 _RANDOM_PATHS = """
 local paths = {{}}
@@ -49,31 +31,6 @@ function setup(thread) threads = threads + 1; thread:set("number", threads) end
 function init() math.randomseed(number) end
 function request() return wrk.format("GET", paths[math.random(#paths)]) end
 """
-
-
-@contextmanager
-def _plain_nginx(place: Path, bodies: Sequence[bytes]) -> Iterator[tuple[int, Callable[[], float]]]:
-    """An nginx with the files /0, /1, ...: its port, and the processor seconds it has used."""
-    port = free_ports(1, ROOM_PORTS)[0]
-    # Workers of a root's nginx are somebody else, who may not look into root's temporary folders.
-    user = "user root;" if os.geteuid() == 0 else ""
-    for number, body in enumerate(bodies):
-        file = place / "files" / str(number % 256) / str(number)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(body)
-    (place / "nginx.conf").write_text(_PLAIN.format(user=user, address=LOOPBACK, port=port))
-    command = [str(nginx.find()), "-e", "stderr", "-p", str(place), "-c", "nginx.conf", "-g", "daemon off;"]
-    process = subprocess.Popen(command, preexec_fn=die_with_parent)
-    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    try:
-        while len(workers.read_text().split()) < len(os.sched_getaffinity(0)):
-            if process.poll() is not None:
-                raise SystemExit("The plain nginx does not start; its own line above says why.")
-            time.sleep(0.05)
-        yield port, lambda: sum(processor_seconds(int(pid)) for pid in workers.read_text().split())
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _etag(port: int, path: str) -> str:
@@ -165,8 +122,9 @@ def main() -> None:
         progress("")
         answer, _ = client.ask(paths[0], _ACCEPT)
         assert answer.getheader("X-Cache") == "HIT"
-        plain, plain_seconds = ends.enter_context(_plain_nginx(place / "plain", [bodies[path] for path in paths]))
         plain_paths = [f"/{number % 256}/{number}" for number in range(len(paths))]
+        files = {plain_path: bodies[path] for plain_path, path in zip(plain_paths, paths, strict=True)}
+        plain, _, plain_seconds = ends.enter_context(plain_files(place / "plain", files))
         both = {
             "stack": Side(stack.port, paths, stack.nginx_seconds),
             "plain files": Side(plain, plain_paths, plain_seconds),

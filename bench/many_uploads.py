@@ -19,10 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
-
-import boto3
-from botocore.config import Config
 
 from bench.memory import watched
 from bench.photographs import photograph
@@ -144,29 +140,9 @@ def _downloaded(port: int, key: str) -> str:
         connection.close()
 
 
-def _ready(port: int) -> bool:
-    connection = HTTPConnection(LOOPBACK, port, timeout=10)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
 def _stored(stack: Stack) -> set[str]:
     """All keys of the bucket with the originals, whoever wrote them."""
-    credentials = stack.s3_credentials
-    client: Any = boto3.client(
-        "s3",
-        endpoint_url=stack.s3_endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-        config=Config(s3={"addressing_style": "path"}),
-    )
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=_PICTURES)
+    pages = stack.s3().get_paginator("list_objects_v2").paginate(Bucket=_PICTURES)
     return {item["Key"] for page in pages for item in page.get("Contents", ())}
 
 
@@ -195,7 +171,7 @@ def _run(
     ):
         sent = [upload for uploads in threads.map(client, range(clients)) for upload in uploads]
     took = time.monotonic() - began
-    while not _ready(stack.port):
+    while not stack.is_ready():
         time.sleep(0.2)
 
     taken = {upload.key: upload for upload in sent if upload.key}

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import Any, Protocol
+from typing import Protocol
 
-import boto3
 import numpy as np
-from botocore.config import Config
 from PIL import Image
 
 from bench.load import Client, by_threads
@@ -145,18 +143,6 @@ def _likeness(sides: Mapping[str, Side], place: Path, kind: str, count: int) -> 
     }
 
 
-def _s3(stack: Stack) -> Any:
-    credentials = stack.s3_credentials
-    return boto3.client(
-        "s3",
-        endpoint_url=stack.s3_endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-        config=Config(s3={"addressing_style": "path"}),
-    )
-
-
 def _rows(comparisons: Iterable[Comparison], likeness: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
     """All of it once more, as a table."""
     rows = [
@@ -200,7 +186,7 @@ def main() -> None:
         progress(f"making {options.photographs} photographs")
         photographs(kept, options.photographs, options.formats)
         stack = ends.enter_context(running(place / "stack", {**UNLIMITED, "THUMBOR_PROCESSES": str(cores)}))
-        s3 = _s3(stack)
+        s3 = stack.s3()
         s3.create_bucket(Bucket=_IMAGOR_RESULTS)
         for number, kind in itertools.product(range(options.photographs), options.formats):
             name = f"{number}.{kind}"

@@ -1,7 +1,6 @@
 """How near does a signed URL come to bare Flask answering a constant?"""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -12,28 +11,20 @@ from pathlib import Path
 
 from bench.load import Client, has_wrk, same_request
 from bench.photographs import photograph
+from bench.plain_nginx import plain_nginx
 from bench.rounds import Figures, alternate, arguments, tell
 from bench.stack import ROOT, folder, processor_seconds, running
-from deploy import nginx
 from s3.serve import LOOPBACK, ROOM_PORTS, die_with_parent, free_ports
 
 _JSON = {"Content-Type": "application/json"}
 # What nginx/ does with /sign, and nothing else that it does.
 _PLAIN = """
-{user}
-pid nginx.pid;
-worker_processes auto;
-events {{ worker_connections 4096; }}
-http {{
-    client_body_temp_path body; proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi; scgi_temp_path scgi; uwsgi_temp_path uwsgi;
     access_log access.log combined;
     upstream bare {{ server {address}:{behind}; keepalive 16; }}
     server {{
         listen {address}:{port};
         location / {{ proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://bare; }}
     }}
-}}
 """
 
 
@@ -62,27 +53,11 @@ def _bare_flask(log: Path) -> Iterator[tuple[int, Callable[[], float]]]:
 
 
 @contextmanager
-def _plain_nginx(place: Path, behind: int) -> Iterator[int]:
+def _handing_on(place: Path, behind: int) -> Iterator[int]:
     """An nginx that hands all on: its port."""
     (port,) = free_ports(1, ROOM_PORTS)
-    place.mkdir()
-    user = "user root;" if os.geteuid() == 0 else ""
-    (place / "nginx.conf").write_text(_PLAIN.format(user=user, address=LOOPBACK, port=port, behind=behind))
-    command = [str(nginx.find()), "-e", "stderr", "-p", str(place), "-c", "nginx.conf", "-g", "daemon off;"]
-    process = subprocess.Popen(command, preexec_fn=die_with_parent)
-    try:
-        while True:
-            try:
-                Client(port).ask("/sign", _JSON, "POST", b"{}")
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise SystemExit("The plain nginx does not start; its own line above says why.") from None
-                time.sleep(0.05)
+    with plain_nginx(place, _PLAIN.format(address=LOOPBACK, port=port, behind=behind)):
         yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _measured(port: int, body: bytes, connections: int, seconds: int, used: Callable[[], float]) -> Figures:
@@ -103,7 +78,7 @@ def main() -> None:
         place = ends.enter_context(folder())
         stack = ends.enter_context(running(place / "stack"))
         flask, flask_seconds = ends.enter_context(_bare_flask(place / "flask.log"))
-        plain = ends.enter_context(_plain_nginx(place / "plain", flask))
+        plain = ends.enter_context(_handing_on(place / "plain", flask))
         picture = stack.upload(Client(stack.port), photograph(0, 1200, 800, grain=4))
         one = {"key": str(picture), "options": "fit-in/400x400/filters:quality(90)"}
         bodies = {"one URL": one, "a srcset of five": {**one, "widths": [200, 400, 600, 800, 1200]}}

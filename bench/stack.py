@@ -13,6 +13,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
 
 from bench.load import Client
 from deploy.keys import keys as read_keys
@@ -82,7 +86,7 @@ class Stack:
                 start_new_session=True,
                 preexec_fn=self._begin,
             )
-        while not self._ready():
+        while not self.is_ready():
             if self._process.poll() is not None or time.monotonic() - began > _PATIENCE_SECONDS:
                 raise SystemExit(f"The stack does not start:\n{self._output.read_text()}")
             time.sleep(0.02)
@@ -93,7 +97,8 @@ class Stack:
         if self._cores:
             os.sched_setaffinity(0, self._cores)
 
-    def _ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether it says so."""
         connection = HTTPConnection(LOOPBACK, self.port, timeout=10)
         try:
             connection.request("GET", "/readyz")
@@ -128,6 +133,18 @@ class Stack:
         """Where the embedded S3 is, from the one file that always says so."""
         facts = (self._data / "run" / "nginx" / "conf" / "templates" / "facts.conf").read_text()
         return "http://" + facts.partition("http://")[2].partition('"')[0]
+
+    def s3(self) -> Any:
+        """A client of the embedded S3."""
+        credentials = self.s3_credentials
+        return boto3.client(
+            "s3",
+            endpoint_url=self.s3_endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
+            config=Config(s3={"addressing_style": "path"}, signature_version="s3v4"),
+        )
 
     @property
     def signer_port(self) -> int:

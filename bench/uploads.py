@@ -5,9 +5,6 @@ import itertools
 from functools import partial
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from bench.load import Client, by_threads
 from bench.photographs import photograph
 from bench.rounds import Figures, alternate, arguments, tell
@@ -16,18 +13,6 @@ from bench.stack import Stack, folder, running
 # Versioned, as the stack's originals are; and one that is not.
 _PICTURES = "thumbstack-pictures"
 _UNVERSIONED = "bench-unversioned"
-
-
-def _s3(stack: Stack) -> Any:
-    credentials = stack.s3_credentials
-    return boto3.client(
-        "s3",
-        endpoint_url=stack.s3_endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-        config=Config(s3={"addressing_style": "path"}, signature_version="s3v4"),
-    )
 
 
 def _through(stack: Stack, body: bytes, clients: int, count: int) -> Figures:
@@ -80,7 +65,7 @@ def main() -> None:
     names = itertools.count()
     comparisons = []
     with folder() as place, running(place / "stack") as stack:
-        s3 = _s3(stack)
+        s3 = stack.s3()
         s3.create_bucket(Bucket=_UNVERSIONED)
         for size, clients in itertools.product(options.sizes, options.clients):
             width, height, grain = _SIZES[size]
