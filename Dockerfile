@@ -118,6 +118,9 @@ CMD ["python", "s3/serve.py", "--data", "/data", "--ip", "0.0.0.0", "--port", "8
 
 # No room: what an instance on AWS needs beside the images to start them, so that it comes with the commit, too.
 FROM scratch AS instance
+ARG GIT_COMMIT=unknown
+ARG CREATED=unknown
+LABEL org.opencontainers.image.revision=$GIT_COMMIT org.opencontainers.image.created=$CREATED
 COPY compose.yaml deploy/instance deploy/healthy /thumbstack/
 
 FROM base AS nginx

@@ -37,11 +37,14 @@ curator: $(INSTALLED) ## keep a collection: make curator ARGS="usage" on what `m
 test: $(INSTALLED) ## run every test that this machine can run, and say loudly what it cannot
 	@unset MAKEFLAGS MFLAGS MAKELEVEL ARGS; exec $(BIN)/python -m pytest $(ARGS) # tests run make, without these
 
-.PHONY: lint
-lint: $(INSTALLED) ## check style, types, shell, YAML and the template
+.PHONY: lint_py
+lint_py: $(INSTALLED) ## check the style and the types of the Python
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+.PHONY: lint
+lint: lint_py ## check that, shell, YAML and the template
 	git ls-files -z --cached --others --exclude-standard | xargs -0 grep -lIZE '^#!.*\b(bash|sh)$$' -- | xargs -0 -r $(BIN)/shellcheck
 	git ls-files -z --cached --others --exclude-standard '*.yml' '*.yaml' | xargs -0 -r $(BIN)/yamllint --strict
 	$(BIN)/cfn-lint --regions eu-west-1 us-east-1 --include-checks I -t cf_template.yaml
@@ -79,15 +82,28 @@ bench: $(INSTALLED) ## measure against the plain thing (ONLY="hits many_hits sig
 # Later files win: a laptop's defaults, the keys of $(DATA), what .env chooses. The shell's own variables win over all.
 COMPOSE = docker compose $(addprefix --env-file ,deploy/laptop.env $(DATA)/secrets.env $(wildcard .env))
 # Where an image comes from: the commit, and the commit's own date, so that the same commit makes the same image.
-build up: export GIT_COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-build up: export CREATED ?= $(shell git show -s --format=%cI 2>/dev/null || echo unknown)
+build push clean up: export GIT_COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+build push clean up: export CREATED ?= $(shell git show -s --format=%cI 2>/dev/null || echo unknown)
 
 $(DATA)/secrets.env:
 	@python3 deploy/keys.py $@
 
+# What is done with images that are built already.
+IMAGES = $(COMPOSE) --profile '*' config --format json | $(BIN)/python -m deploy.images
+
 .PHONY: build
-build: $(DATA)/secrets.env ## build the images, one a room, and the files of an instance on AWS
+build: $(DATA)/secrets.env ## build the images, one a room, and the files of an instance on AWS; tagged latest and GIT_COMMIT
 	$(COMPOSE) --profile '*' build $(ARGS)
+	@$(MAKE) -s $(INSTALLED) # not before: the first build and the first installation go on side by side in CI
+	@$(IMAGES) describe
+
+.PHONY: push
+push: $(DATA)/secrets.env $(INSTALLED) ## push what was built: make push REGISTRY=docker.io/<you> (or <account>.dkr.ecr.<region>.amazonaws.com)
+	@$(IMAGES) push
+
+.PHONY: clean
+clean: $(DATA)/secrets.env $(INSTALLED) ## remove the images that were built of this commit (GIT_COMMIT)
+	@$(IMAGES) clean
 
 .PHONY: up
 up: $(DATA)/secrets.env ## build and start the whole service with Docker Compose; returns when it is ready (PORT, HOST, .env)
