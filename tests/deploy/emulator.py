@@ -1,7 +1,6 @@
 """AWS on loopback: ministack, in a virtual environment of its own because it pins a newer botocore than ours."""
 
 import contextlib
-import hashlib
 import io
 import os
 import socket
@@ -17,25 +16,9 @@ import pytest
 import requests
 
 from deploy import update_stack
+from tests.deploy.environments import ROOT, python_of
 
-ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
-_LOCK = ROOT / "tests/deploy/requirements-ministack.lock"
-_HOME = ROOT / ".venv/ministack"
-
-
-def installed() -> list[str]:
-    """The program's command, installed as its lock says."""
-    stamp, wanted = _HOME / "installed", hashlib.sha256(_LOCK.read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        uv = str(ROOT / ".venv/bin/uv")
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(_HOME)], check=True)
-        python = str(_HOME / "bin/python")
-        install = [uv, "pip", "install", "--quiet", "--require-hashes", "--python", python, "-r", str(_LOCK)]
-        subprocess.run(install, check=True)
-        stamp.write_text(wanted)
-    # Not its script, which names the checkout that installed it: several may share this environment.
-    return [str(_HOME / "bin/python"), "-m", "ministack"]
 
 
 class Aws:
@@ -114,7 +97,9 @@ def running(log: Path, *, auth: bool = True) -> Iterator[Aws]:
     }
     aws = Aws(port)
     with log.open("w") as out:
-        server = subprocess.Popen(installed(), env=environment, cwd=log.parent, stdout=out, stderr=out)
+        server = subprocess.Popen(
+            [python_of("emulators"), "-m", "ministack"], env=environment, cwd=log.parent, stdout=out, stderr=out
+        )
     try:
         deadline = time.monotonic() + 60
         while True:

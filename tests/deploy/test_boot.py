@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.deploy.emulator import REGION, ROOT, Aws, running
+from tests.deploy.emulator import REGION, Aws, running
+from tests.deploy.environments import ROOT
 from tests.deploy.metadata import ADDRESS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

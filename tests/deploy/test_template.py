@@ -11,7 +11,8 @@ from typing import Any
 import cfnlint.decode
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.deploy.environments import ROOT, python_of
+
 TEMPLATE = ROOT / "cf_template.yaml"
 
 
@@ -491,6 +492,22 @@ def test_the_website_sends_who_misses_a_variant_to_the_service(resources: Any) -
     assert {rule["RoutingRuleCondition"]["KeyPrefixEquals"] for rule in rules} == {"m/"}
     # Not 301: browsers and CDNs keep it, and come back to it for ever.
     assert {rule["RedirectRule"]["HttpRedirectCode"] for rule in rules} == {"302"}
+
+
+# --- Others' opinions.
+
+
+def test_checkov_finds_nothing_but_what_we_have_reasons_for() -> None:
+    reasons = (ROOT / ".checkov.yaml").read_text().partition("skip-check:\n")[2]
+    command = [str(python_of("checkov")), "-m", "checkov.main", "--file", str(TEMPLATE), "--skip-download"]
+    command += ["--framework", "cloudformation", "--compact", "--quiet", "--output", "json", "--soft-fail"]
+
+    # Not from our root, whose .checkov.yaml it would obey.
+    done = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, check=True)
+
+    found = {one["check_id"] for one in json.loads(done.stdout)["results"]["failed_checks"]}
+    # And no reason is kept for what it finds no more.
+    assert found == set(re.findall(r"^  - (CKV\w+)$", reasons, re.MULTILINE))
 
 
 # --- The script.
