@@ -77,6 +77,14 @@ def test_browsers_keep_it_until_its_end(house: House, picture: str, ends: int) -
     assert len(house.seen) == 2
 
 
+def test_a_part_that_a_linked_picture_has_not(house: House, picture: str, ends: int) -> None:
+    answer = house.ask(LINK.format(ends) + picture, headers={"Range": "bytes=99-"})
+
+    assert (answer.status, answer.json["code"]) == (416, "range_not_satisfiable")
+    assert (answer.headers["Content-Range"], answer.headers["Cache-Control"]) == ("bytes */9", "no-store")
+    assert "Expires" not in answer.headers
+
+
 def test_accept_is_folded_as_everywhere(house: House, picture: str, ends: int) -> None:
     link = LINK.format(ends) + picture
 

@@ -123,6 +123,16 @@ def test_a_part_of_a_direct_download(house: House) -> None:
     assert (answer.status, answer.body, answer.headers["Content-Range"]) == (206, b"byte", "bytes 0-3/21")
 
 
+def test_a_part_that_an_original_has_not_is_told_with_its_size(house: House) -> None:
+    house.uploader.answer = redirect
+    house.s3.answer = lambda seen: Answer(416, {"Content-Range": "bytes */21"}, b"<Error/>")
+
+    answer = house.ask("/?name=bob", headers={"Range": "bytes=99-"})
+
+    assert (answer.status, answer.json["code"]) == (416, "range_not_satisfiable")
+    assert answer.headers["Content-Range"] == "bytes */21"
+
+
 @pytest.mark.parametrize(
     ("status", "told", "code"),
     [
