@@ -109,7 +109,7 @@ clean: $(DATA)/secrets.env $(INSTALLED) ## remove the images that were built of 
 up: $(DATA)/secrets.env ## build and start the whole service with Docker Compose; returns when it is ready (PORT, HOST, .env)
 	@$(COMPOSE) up --build --detach --wait $(ARGS) || { $(COMPOSE) ps --all; $(COMPOSE) logs --tail 20; exit 1; }
 	@address=http://$$($(COMPOSE) port nginx 5000); \
-	printf '\nReady: %s\nTry:   curl -s -F file=@tests/images/coffee.jpg %s/\nStop:  make down\n' "$$address" "$$address"
+	printf '\nReady: %s (open it in a browser)\nOr:    curl -s -F file=@tests/images/coffee.jpg %s/\nStop:  make down\n' "$$address" "$$address"
 
 .PHONY: down
 down: $(DATA)/secrets.env ## stop what `make up` started; pictures stay (ARGS=-v: they go too)

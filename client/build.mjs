@@ -1,7 +1,8 @@
 // Builds dist/ from src/. What is in dist/ is committed, so that nobody needs Node to serve it; tests/client/test_build.py
 // builds it again and compares.
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -37,6 +38,26 @@ await build({
   ...common,
   entryPoints: [{ in: "src/upload/upload.css", out: "thumbstack-upload" }],
 });
+// The page at /. A new script or style has a new address, so that no browser shows an old one with a new page.
+await build({
+  ...common,
+  // It is for those who run the service and build pages with it.
+  target: ["es2022"],
+  entryPoints: [
+    { in: "src/page/page.ts", out: "thumbstack-page" },
+    { in: "src/page/page.css", out: "thumbstack-page" },
+  ],
+});
+const version = (name) =>
+  createHash("sha256")
+    .update(readFileSync(new URL(`dist/${name}`, import.meta.url)))
+    .digest("hex")
+    .slice(0, 12);
+const page = readFileSync(new URL("src/page/index.html", import.meta.url), "utf8");
+writeFileSync(
+  new URL("dist/page.html", import.meta.url),
+  page.replaceAll(/"client\/(thumbstack-page\.\w+)"/g, (_, name) => `"client/${name}?v=${version(name)}"`),
+);
 // Types, for those who import the modules.
 execFileSync("node_modules/.bin/tsc", ["--project", "tsconfig.build.json"], {
   cwd: here,

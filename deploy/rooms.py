@@ -70,7 +70,11 @@ class Settings(BaseSettings):
         default="", pattern=r"^\d*$", description="a process that holds more memory is replaced; empty: the room's own"
     )
     ticket_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600, description="how long an upload ticket lives")
-    upload_url: str = Field(default="", description="where browsers post tickets to; empty: to /direct here")
+    upload_url: str = Field(
+        default="",
+        pattern=r"^(https?://[A-Za-z0-9.:/_-]+)?$",
+        description="where browsers post tickets to; empty: to /direct here",
+    )
     edge_cache_size: str = Field(default="2g", pattern=r"^\d+[kmg]$", description="how much nginx keeps on disk")
     edge_cache_min_free: str = Field(
         default="256m", pattern=r"^\d+[kmg]$", description="how much of that disk stays free, by keeping less"
@@ -301,6 +305,7 @@ def nginx_variables(settings: Settings, rooms: Iterable[Room], commit: str) -> M
         "CACHE_CONTROL": settings.cache_control or "public, max-age=31536000, immutable",
         # Not through supervisord: reading the pipe costs as much as answering from the cache. run.py rotates it.
         "ACCESS_LOG": f"{access_log(data)} json buffer=64k flush=1s",
+        "UPLOAD_URL": settings.upload_url,
         "CLIENT_FILES": str(ROOT / "client" / "dist"),
         "GIT_COMMIT": commit,
     }

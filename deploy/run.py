@@ -327,11 +327,11 @@ def _greet(settings: Settings) -> None:
     everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104
     host = "localhost" if everywhere or settings.host == LOOPBACK else settings.edge.rpartition(":")[0]
     address = f"http://{host}:{settings.port}"
-    print(f"Thumbstack is ready: {address}\n")
+    print(f"Thumbstack is ready: open {address} in a browser\n")
     if settings.open_app:
-        print(f'  try it  curl -F "file=@picture.jpg" {address}/')
+        print(f'  or try  curl -F "file=@picture.jpg" {address}/')
     else:
-        print(f'  try it  curl -H "Authorization: Bearer $KEY" -F "file=@picture.jpg" {address}/')
+        print(f'  or try  curl -H "Authorization: Bearer $KEY" -F "file=@picture.jpg" {address}/')
     print(f"  data    {settings.data}")
     print(f"  logs    {settings.data / 'logs'}")
     if everywhere and settings.open_app:

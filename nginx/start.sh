@@ -31,7 +31,10 @@ for name in $(envsubst -v "$used"); do
     fi
 done
 
-# It stands between quotes in the configuration.
+# They stand between quotes in the configuration.
+case "$UPLOAD_URL" in
+    *[!A-Za-z0-9.:/_-]*) echo "start.sh: UPLOAD_URL holds a character that does not work here" >&2; exit 1 ;;
+esac
 case "$CACHE_CONTROL" in
     *[!A-Za-z0-9\ ,=_-]*) echo "start.sh: CACHE_CONTROL holds a character that no Cache-Control has" >&2; exit 1 ;;
 esac

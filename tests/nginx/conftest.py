@@ -53,6 +53,7 @@ def common() -> dict[str, str]:
         "RENDERS_AT_ONCE": "60000",
         "EDGE_CACHE_MIN_FREE": "1m",
         "EDGE_CACHE_INDEX": "1m",
+        "UPLOAD_URL": "https://uploads.example/",
         "CLIENT_FILES": str(ROOT / "client" / "dist"),
         "GIT_COMMIT": "0123456789abcdef",
     }
