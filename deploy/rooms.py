@@ -352,7 +352,7 @@ def supervisord(rooms: Iterable[Room], data: Path) -> str:
             "autorestart": "true",
             # Killed again and again, a room still comes back; each time supervisord waits a second longer.
             "startretries": "20",
-            # Who ends sooner has not started: three more tries, further and further apart, then supervisord gives up.
+            # Who ends sooner has not started, which counts as one of those tries; after the last supervisord gives up.
             "startsecs": "5",
             "stopsignal": room.stop_signal,
             "stopwaitsecs": str(room.stop_within),
