@@ -354,7 +354,10 @@ def test_a_room_sees_nothing_of_the_shell_it_was_started_from(start: Callable[..
 
 def test_a_large_access_log_is_put_aside_and_nginx_told(tmp_path: Path) -> None:
     log, pid = tmp_path / "nginx-access.log", tmp_path / "nginx.pid"
-    with subprocess.Popen(["sh", "-c", "trap 'exit 7' USR1; while :; do sleep 0.05; done"]) as nginx:
+    trap = "trap 'exit 7' USR1; echo set; while :; do sleep 0.05; done"
+    with subprocess.Popen(["sh", "-c", trap], stdout=subprocess.PIPE) as nginx:
+        assert nginx.stdout
+        assert nginx.stdout.readline() == b"set\n"
         pid.write_text(str(nginx.pid))
         log.write_bytes(b"x")
         rotate(log, pid)
@@ -362,9 +365,8 @@ def test_a_large_access_log_is_put_aside_and_nginx_told(tmp_path: Path) -> None:
 
         with log.open("r+b") as file:
             file.truncate(50_000_001)
-        time.sleep(0.2)  # for the shell to have set its trap
         rotate(log, pid)
 
-        assert nginx.wait(10) == 7
+        assert nginx.wait(60) == 7
     assert not log.exists()
     assert (tmp_path / "nginx-access.log.1").stat().st_size == 50_000_001
