@@ -102,6 +102,11 @@ def test_four_parameters_must_be_given_and_all_are_explained(template: Any) -> N
         ("DomainName", ["", "pictures.example.com"], ["https://pictures.example.com", "localhost", "a_b.example"]),
         ("CorsOrigins", ["", "*", "https://a.example http://b.example:8080"], ["a.example", "https://a.example,*"]),
         ("AlarmEmail", ["", "a@example.com"], ["a", "a@b", "a b@example.com"]),
+        (
+            "InstanceType",
+            ["m6a.large", "c7i-flex.xlarge", "t3a.medium", "m5zn.metal"],
+            ["m7g.large", "c6gn.xlarge", "is4gen.large", "a1.large", "large", "m6a"],
+        ),
         ("AppName", ["shop"], ["", "Shop", "-shop", "a/b"]),
     ],
 )
@@ -157,6 +162,15 @@ def test_health_is_asked_of_nginx_alone_and_answered_in_time(resources: Any) -> 
     assert group["HealthCheckTimeoutSeconds"] < group["HealthCheckIntervalSeconds"]
 
 
+def test_whoever_writes_logs_by_acl_may_and_does_not_stop_an_update(resources: Any) -> None:
+    # Not by a condition: S3 refuses BucketOwnerEnforced for a bucket whose ACL names CloudFront, once it was there.
+    assert resources["LogsBucket"]["Properties"]["OwnershipControls"] == {
+        "Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]
+    }
+    assert "LogsBucketPolicy" in listed(resources["LoadBalancer"]["DependsOn"])
+    assert "LogsBucketPolicy" in listed(resources["Distribution"]["DependsOn"])
+
+
 def test_nothing_is_cut_off_when_an_instance_goes(resources: Any) -> None:
     patience = re.search(r"worker_shutdown_timeout (\d+)s", (ROOT / "nginx/nginx.conf").read_text())
     attributes = {a["Key"]: a["Value"] for a in resources["TargetGroup"]["Properties"]["TargetGroupAttributes"]}
@@ -171,38 +185,65 @@ def test_nothing_is_cut_off_when_an_instance_goes(resources: Any) -> None:
     assert balancer["routing.http.drop_invalid_header_fields.enabled"] == "true"
 
 
-def test_with_the_cdn_no_listener_lets_anybody_past_who_does_not_bring_its_key(resources: Any) -> None:
+def test_no_listener_lets_anybody_past_but_by_a_rule_and_with_the_cdn_only_who_brings_its_key(
+    template: Any, resources: Any
+) -> None:
     listeners = of_type(resources, "AWS::ElasticLoadBalancingV2::Listener")
-    rules = of_type(resources, "AWS::ElasticLoadBalancingV2::ListenerRule").values()
-    guarded = {rule["ListenerArn"]["Ref"] for rule in rules}
+    rules = {name: one for name, one in resources.items() if one["Type"].endswith("::ListenerRule")}
     key = {"Fn::Sub": "{{resolve:secretsmanager:${OriginKey}:SecretString}}"}
 
     for name, listener in listeners.items():
         (action,) = listener["DefaultActions"]
-        if action["Fn::If"][0] == "HasCertificate":
-            _, redirect, action = action["Fn::If"]
-            assert redirect["RedirectConfig"]["Protocol"] == "HTTPS"
-        condition, refuse, forward = action["Fn::If"]
-        assert (condition, refuse["Type"], forward["Type"]) == ("HasCdn", "fixed-response", "forward")
-        assert json.loads(refuse["FixedResponseConfig"]["MessageBody"]).keys() == {"error", "code"}
-        assert name in guarded
-    assert all(
-        rule["Conditions"][0]["HttpHeaderConfig"] == {"HttpHeaderName": "X-Origin-Key", "Values": [key]}
-        for rule in rules
-    )
+        if "Fn::If" in action:
+            condition, redirect, action = action["Fn::If"]
+            assert (condition, redirect["RedirectConfig"]["Protocol"]) == ("HasCertificate", "HTTPS")
+        assert action["Type"] == "fixed-response"
+        assert json.loads(action["FixedResponseConfig"]["MessageBody"]).keys() == {"error", "code"}
+        assert name in {rule["Properties"]["ListenerArn"]["Ref"] for rule in rules.values()}
+    for rule in rules.values():
+        (condition,) = rule["Properties"]["Conditions"]
+        if_cdn, brings_key, everybody = condition["Fn::If"]
+        assert if_cdn == "HasCdn"
+        assert brings_key["HttpHeaderConfig"] == {"HttpHeaderName": "X-Origin-Key", "Values": [key]}
+        assert everybody == {"Field": "path-pattern", "PathPatternConfig": {"Values": ["*"]}}
+        assert rule["Properties"]["Actions"] == [{"Type": "forward", "TargetGroupArn": {"Ref": "TargetGroup"}}]
+    # With a certificate port 80 has none: nothing goes past the redirect.
+    assert rules["PlainRule"]["Condition"] == "HasNoCertificate"
     distribution = resources["Distribution"]["Properties"]["DistributionConfig"]
     assert distribution["Origins"][0]["OriginCustomHeaders"] == [{"HeaderName": "X-Origin-Key", "HeaderValue": key}]
+
+
+def test_who_needs_the_target_group_waits_until_a_rule_leads_to_it(resources: Any) -> None:
+    # Before, a target is `unused` and never found well, and a policy on requests per target is refused.
+    assert "Condition" not in resources["ServiceRule"]
+    for name in ("InstanceGroup", "ScaleOnRequests"):
+        assert "ServiceRule" in listed(resources[name]["DependsOn"])
 
 
 def test_the_cdn_forgets_a_deleted_picture_within_the_promised_minute(resources: Any) -> None:
     notices = (ROOT / "thumbstack/notices.py").read_text()
     poll = re.search(r"^POLL_SECONDS = (\d+)$", notices, re.MULTILINE)
     policy = resources["PictureCachePolicy"]["Properties"]["CachePolicyConfig"]
+    distribution = resources["Distribution"]["Properties"]["DistributionConfig"]
 
     assert poll
-    # Of ten seconds left over, a listing of what was deleted takes some.
-    assert int(poll[1]) + policy["MaxTTL"] <= 50
+    # Two caches one behind the other: an edge's and its region's. Of ten seconds left over, a listing takes some.
+    assert int(poll[1]) + 2 * policy["MaxTTL"] <= 50
     assert policy["MinTTL"] == 0
+    # A third one, which is optional, would need its share.
+    assert all("OriginShield" not in origin for origin in distribution["Origins"])
+
+
+def test_the_cdn_asks_by_the_name_that_the_load_balancers_certificate_has(resources: Any) -> None:
+    config = resources["Distribution"]["Properties"]["DistributionConfig"]
+    all_but_host = "b689b0a8-53d0-40ab-baf2-68738e2966ac"  # AWS's AllViewerExceptHostHeader
+
+    behaviours = [config["DefaultCacheBehavior"], *config["CacheBehaviors"]]
+    assert {one.get("OriginRequestPolicyId", all_but_host) for one in behaviours} == {all_but_host}
+    forwarded = resources["PictureCachePolicy"]["Properties"]["CachePolicyConfig"][
+        "ParametersInCacheKeyAndForwardedToOrigin"
+    ]
+    assert forwarded["HeadersConfig"]["Headers"] == ["Accept"]
 
 
 def test_the_cdn_caches_pictures_and_nothing_else(resources: Any) -> None:
@@ -317,8 +358,6 @@ def test_it_scales_on_requests_on_processors_and_on_renders(resources: Any) -> N
     }
 
     assert set(metrics.values()) == {"ALBRequestCountPerTarget", "ASGAverageCPUUtilization", "RenderLoad"}
-    # A policy on requests cannot be made before the target group belongs to a load balancer.
-    assert resources["ScaleOnRequests"]["DependsOn"] == ["ServiceListener"]
 
 
 def test_what_is_watched_is_published(resources: Any) -> None:
@@ -441,7 +480,9 @@ def test_originals_are_kept_and_what_can_be_made_again_is_not(resources: Any) ->
         "PicturesBucket": "RetainExceptOnCreate",
         "ResultsBucket": "Delete",
         "WebsiteBucket": "Delete",
-        "LogsBucket": "RetainExceptOnCreate",
+        # Not even on creation: it holds a load balancer's first word, and a creation that is taken back would end in
+        # its deletion's failure.
+        "LogsBucket": "Retain",
     }
     # The policy is what keeps strangers and plain HTTP out, so it stays where its bucket does.
     assert resources["PicturesBucketPolicy"]["DeletionPolicy"] == "RetainExceptOnCreate"

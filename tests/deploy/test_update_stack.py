@@ -82,7 +82,11 @@ def test_the_load_balancer_listens_at_5000_and_80(aws: Aws, deployed: dict[str, 
     (group,) = elb.describe_target_groups(TargetGroupArns=[deployed["TargetGroup"]])["TargetGroups"]
 
     assert {(one["Port"], one["Protocol"]) for one in listeners} == {(5000, "HTTP"), (80, "HTTP")}
-    assert all(one["DefaultActions"][0]["TargetGroupArn"] == deployed["TargetGroup"] for one in listeners)
+    for listener in listeners:
+        rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+        (rule,) = (one for one in rules if not one["IsDefault"])
+        assert rule["Actions"][0]["TargetGroupArn"] == deployed["TargetGroup"]
+        assert rule["Conditions"][0]["PathPatternConfig"]["Values"] == ["*"]
     assert {"Key": "access_logs.s3.bucket", "Value": deployed["LogsBucket"]} in attributes
     assert (group["HealthCheckPath"], group["Port"]) == ("/healthz", 5000)
 

@@ -124,7 +124,7 @@ def test_behind_the_cdn_the_load_balancer_refuses_who_does_not_bring_its_key(cdn
     guessed = cdn.ask(cdn.balancer, f"/{PICTURE}", headers={"X-Origin-Key": "guess"})
 
     assert (direct.status_code, guessed.status_code) == (403, 403)
-    assert direct.json() == {"error": "This is not allowed: ask at the address of the CDN.", "code": "forbidden"}
+    assert direct.json() == {"error": "Ask at the address of the CDN.", "code": "forbidden"}
 
 
 def through(cdn: WayIn, path: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Any:
@@ -172,5 +172,5 @@ def test_the_cdn_is_as_deployed(aws: Aws, cdn: WayIn) -> None:
     assert [header["HeaderName"] for header in origin["CustomHeaders"]["Items"]] == ["X-Origin-Key"]
     assert [one["PathPattern"] for one in config["CacheBehaviors"]["Items"]] == ["/pictures/*", "/o/*", "/*/o/*"]
     assert config["Logging"]["Bucket"].startswith(cdn.resources["LogsBucket"])
-    assert (policy["MinTTL"], policy["MaxTTL"]) == (0, 30)
+    assert (policy["MinTTL"], policy["MaxTTL"]) == (0, 15)
     assert policy["ParametersInCacheKeyAndForwardedToOrigin"]["HeadersConfig"]["Headers"]["Items"] == ["Accept"]

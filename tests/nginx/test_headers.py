@@ -144,3 +144,23 @@ def test_the_installation_says_how_long_originals_may_be_kept(
     for _ in range(2):
         assert hourly.ask(f"/{picture}", headers=headers).headers["Cache-Control"] == "public, max-age=3600"
     assert "immutable" in hourly.ask(f"/sig/{picture}", headers=headers).headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-1"}, {"If-None-Match": '"etag-of-room"'}])
+def test_a_cdn_may_not_show_what_was_perhaps_deleted_while_nobody_answers_it(
+    house: House, picture: str, headers: dict[str, str]
+) -> None:
+    cdn = {"X-Origin-Key": "key", **headers}
+    for path in (f"/{picture}", f"/sig/300x200/{picture}"):
+        for _ in range(2):
+            kept = house.ask(path, headers=cdn).headers["Cache-Control"]
+            assert kept == "public, max-age=31536000, immutable, stale-if-error=0"
+        assert "stale" not in house.ask(path, headers=headers).headers["Cache-Control"]
+
+
+def test_no_room_is_told_the_cdns_key(house: House, picture: str) -> None:
+    house.ask("/pictures", headers={"X-Origin-Key": "key"})
+    house.ask(f"/{picture}", headers={"X-Origin-Key": "key"})
+
+    assert len(house.seen) == 2
+    assert all("x-origin-key" not in {name.lower() for name in seen.headers} for seen in house.seen)
