@@ -247,7 +247,9 @@ class Embedded(Stack):
         return [address for one in told if one["labels"]["job"] == room for address in one["targets"]]
 
     def log(self, room: str) -> str:
-        return "".join(path.read_text() for path in sorted((self.data / "logs").glob(f"{room}*.log*")))
+        texts = (path.read_text() for path in sorted((self.data / "logs").glob(f"{room}*.log*")))
+        # supervisord passes on what it has got, which may end within a line: the rest follows.
+        return "".join(text[: text.rfind("\n") + 1] for text in texts)
 
     def processes(self, room: str) -> list[int]:
         assert self._process is not None
