@@ -3,7 +3,6 @@
 import signal
 import socket
 import threading
-import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -81,7 +80,8 @@ class SlowUpload:
             f"Content-Length: {len(self._body)}\r\nConnection: close\r\n\r\n".encode()
         )
         self._connection.sendall(self._body[: len(self._body) // 2])
-        time.sleep(0.5)  # for the half to arrive
+        begun = "\nthumbstack_requests_in_flight 1.0\n"
+        assert stack.eventually(lambda: any(begun in text for text in stack.numbers("uploader")))
 
     def end(self) -> int | None:
         """Send the rest; the status, or None where the connection was cut."""
