@@ -5,6 +5,7 @@ STACK_NAME names the stack, CommitID is the checkout's commit unless it is said.
 """
 
 import argparse
+import ipaddress
 import os
 import subprocess
 import sys
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudformation.type_defs import ParameterTypeDef
+    from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, StackEventTypeDef, TemplateParameterTypeDef
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / "cf_template.yaml"
@@ -26,6 +27,13 @@ TEMPLATE = ROOT / "cf_template.yaml"
 _EMPTIED = ("ResultsBucket", "WebsiteBucket")
 # Those that outlive it (DeletionPolicy).
 _KEPT = ("PicturesBucket", "LogsBucket")
+# What a first creation that failed leaves: nothing but deleting is possible with it.
+_STILLBORN = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+_STUCK = {
+    "DELETE_FAILED": "its end was begun and failed: run `make delete_stack` again, which tells why, then this.",
+    "UPDATE_ROLLBACK_FAILED": "it could not go back to what it was. Its events tell what is in the way: mend that, "
+    "run `aws cloudformation continue-update-rollback --stack-name {name}`, then this.",
+}
 _SECONDS_BETWEEN_LOOKS = 2
 
 
@@ -42,6 +50,8 @@ class Stack:
         self._session = session
         self._aws: CloudFormationClient = session.client("cloudformation")
         self._told: set[str] = set()
+        # What failed, in the words of the events.
+        self._failures: list[str] = []
 
     def status(self, stack_id: str | None = None) -> str | None:
         """What CloudFormation says of it; None where there is none. One that is gone is known by its id only."""
@@ -56,57 +66,83 @@ class Stack:
         """Bring it to the template and these variables; raises StoppedError where it did not get there."""
         template = self._template.read_text()
         status = self.status()
-        if status == "ROLLBACK_COMPLETE":
-            # A first creation that failed leaves this, and nothing but deleting is possible with it.
+        if status in _STILLBORN:
             print(f"{self.name} was never created whole: deleting what is left of it")
             self.delete()
             status = None
+        self._refuse_unready(status)
         new = status in (None, "REVIEW_IN_PROGRESS")
-        change_set = f"update-{time.time_ns()}"
-        made = self._aws.create_change_set(
-            StackName=self.name,
-            ChangeSetName=change_set,
-            ChangeSetType="CREATE" if new else "UPDATE",
-            TemplateBody=template,
-            Parameters=self._parameters(template, variables, new),
-            Capabilities=["CAPABILITY_IAM"],
-            Tags=[{"Key": "service", "Value": "thumbstack"}],
-        )
-        if not self._has_changes(made["Id"]):
-            self._aws.delete_change_set(ChangeSetName=made["Id"])
+        declared = self._aws.validate_template(TemplateBody=template)["Parameters"]
+        try:
+            made = self._aws.create_change_set(
+                StackName=self.name,
+                ChangeSetName=f"update-{time.time_ns()}",
+                ChangeSetType="CREATE" if new else "UPDATE",
+                TemplateBody=template,
+                Parameters=self._parameters(declared, variables, new),
+                Capabilities=["CAPABILITY_IAM"],
+                Tags=[{"Key": "service", "Value": "thumbstack"}],
+            )
+        except ClientError as error:
+            if not new:
+                raise
+            # Who meant to update one has the wrong region or name.
+            reason = error.response["Error"]["Message"].rstrip(".")
+            raise StoppedError(
+                f"{reason}. There is no stack {self.name} in {self._session.region_name} yet."
+            ) from error
+        if not self._has_changes(made["Id"], made["StackId"] if new else None):
             print(f"No changes: {self.name} is as it should be.")
-            return
-        self._remember_events()
-        self._aws.execute_change_set(ChangeSetName=made["Id"])
-        ended = self._follow(made["StackId"])
-        if ended not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            raise StoppedError(f"{self.name} is {ended}: the reasons are above.")
+        else:
+            self._remember_events()
+            self._aws.execute_change_set(ChangeSetName=made["Id"])
+            ended = self._follow(made["StackId"])
+            if ended not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+                raise StoppedError(self._why(ended))
         for output in self._aws.describe_stacks(StackName=self.name)["Stacks"][0].get("Outputs", []):
             print(f"{output['OutputKey']:<20} {output['OutputValue']}")
 
     def delete(self) -> None:
         """End it; the buckets that hold what cannot be made again are kept, and named."""
-        if self.status() is None:
-            raise StoppedError(f"There is no stack {self.name}.")
-        resources = {
-            resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
-            for page in self._aws.get_paginator("list_stack_resources").paginate(StackName=self.name)
-            for resource in page["StackResourceSummaries"]
-        }
+        status = self.status()
+        if status is None:
+            raise StoppedError(f"There is no stack {self.name} in {self._session.region_name}.")
+        if status != "REVIEW_IN_PROGRESS":
+            self._refuse_busy(status)
         stack_id = self._aws.describe_stacks(StackName=self.name)["Stacks"][0]["StackId"]
         # Twice: until they end, the instances may store something in a bucket that was just emptied.
         for _ in range(2):
+            resources = {
+                resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
+                for page in self._aws.get_paginator("list_stack_resources").paginate(StackName=stack_id)
+                for resource in page["StackResourceSummaries"]
+                if resource["ResourceStatus"] != "DELETE_COMPLETE"
+            }
             for bucket in filter(None, map(resources.get, _EMPTIED)):
                 self._empty(bucket)
+            kept = [resources[logical] for logical in _KEPT if resources.get(logical)]
             self._remember_events()
             self._aws.delete_stack(StackName=stack_id)
             ended = self._follow(stack_id)
             if ended == "DELETE_COMPLETE":
                 break
         else:
-            raise StoppedError(f"{self.name} is {ended}: the reasons are above.")
-        kept = [resources[logical] for logical in _KEPT if logical in resources]
+            raise StoppedError(self._why(ended))
         print(f"Gone. Kept, and billed until you delete them: {', '.join(kept) or 'nothing'}")
+
+    def _refuse_unready(self, status: str | None) -> None:
+        if status in _STUCK:
+            raise StoppedError(f"{self.name} is {status}: {_STUCK[status].format(name=self.name)}")
+        if status != "REVIEW_IN_PROGRESS":
+            self._refuse_busy(status)
+
+    def _refuse_busy(self, status: str | None) -> None:
+        if status and status.endswith("_IN_PROGRESS"):
+            raise StoppedError(f"{self.name} is {status}: somebody is at it. Run this again when it is at rest.")
+
+    def _why(self, ended: str) -> str:
+        reasons = "".join(f"\n  {failure}" for failure in self._failures) or " its events tell why."
+        return f"{self.name} is {ended}:{reasons}"
 
     def _empty(self, bucket: str) -> None:
         try:
@@ -117,10 +153,15 @@ class Stack:
         else:
             print(f"emptied {bucket}")
 
-    def _parameters(self, template: str, variables: Mapping[str, str], new: bool) -> "list[ParameterTypeDef]":
-        declared = self._aws.validate_template(TemplateBody=template)["Parameters"]
+    def _parameters(
+        self, declared: "list[TemplateParameterTypeDef]", variables: Mapping[str, str], new: bool
+    ) -> "list[ParameterTypeDef]":
+        """Each as it is given, or as it was; raises StoppedError where they cannot work together."""
         names = [parameter["ParameterKey"] for parameter in declared]
-        known = set() if new else self._known_parameters()
+        known = {} if new else self._known_parameters()
+        defaults = {one["ParameterKey"]: one["DefaultValue"] for one in declared if "DefaultValue" in one}
+        values = {**defaults, **known, **{name: variables[name] for name in names if name in variables}}
+        _refuse_contradictions(values)
         return [
             {"ParameterKey": name, "ParameterValue": variables[name]}
             if name in variables
@@ -129,11 +170,11 @@ class Stack:
             if name in variables or name in known
         ]
 
-    def _known_parameters(self) -> set[str]:
+    def _known_parameters(self) -> dict[str, str]:
         stack = self._aws.describe_stacks(StackName=self.name)["Stacks"][0]
-        return {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])}
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
 
-    def _has_changes(self, change_set: str) -> bool:
+    def _has_changes(self, change_set: str, new_stack: str | None) -> bool:
         while True:
             found = self._aws.describe_change_set(ChangeSetName=change_set)
             if found["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
@@ -141,39 +182,73 @@ class Stack:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         if found["Status"] == "FAILED":
             reason = found.get("StatusReason", "")
+            self._aws.delete_change_set(ChangeSetName=change_set)
             if "didn't contain changes" in reason or "No updates are to be performed" in reason:
                 return False
+            if new_stack:
+                # Of which there is nothing but the name.
+                self._aws.delete_stack(StackName=new_stack)
             raise StoppedError(reason)
-        for change in found["Changes"]:
-            resource = change["ResourceChange"]
-            replaced = ", replaced" if resource.get("Replacement") == "True" else ""
-            print(f"{resource['Action'].lower():<8} {resource['LogicalResourceId']}{replaced}")
+        for page in self._aws.get_paginator("describe_change_set").paginate(ChangeSetName=change_set):
+            for change in page["Changes"]:
+                resource = change["ResourceChange"]
+                replaced = ", replaced" if resource.get("Replacement") == "True" else ""
+                print(f"{resource['Action'].lower():<8} {resource['LogicalResourceId']}{replaced}")
         return True
 
-    def _events(self, stack_id: str | None = None) -> list[tuple[str, str]]:
-        """Id and words of all that was not told yet, oldest first."""
-        news = []
-        for page in self._aws.get_paginator("describe_stack_events").paginate(StackName=stack_id or self.name):
-            for event in page["StackEvents"]:
-                if event["EventId"] not in self._told:
-                    reason = event.get("ResourceStatusReason", "")
-                    words = f"{event['ResourceStatus']:<28} {event['LogicalResourceId']}"
-                    news.append((event["EventId"], f"{words}: {reason}" if reason else words))
+    def _events(self, stack_id: str | None = None) -> "list[StackEventTypeDef]":
+        """All that were not told yet, oldest first."""
+        pages = self._aws.get_paginator("describe_stack_events").paginate(StackName=stack_id or self.name)
+        news = [event for page in pages for event in page["StackEvents"] if event["EventId"] not in self._told]
+        self._told.update(event["EventId"] for event in news)
         return news[::-1]
 
     def _remember_events(self) -> None:
-        self._told.update(event for event, _ in self._events())
+        self._events()
+        self._failures.clear()
 
-    def _follow(self, stack_id: str | None = None) -> str:
+    def _follow(self, stack_id: str) -> str:
         """Tell events until the stack is at rest; says how it ended."""
+        begun = False
         while True:
             status = self.status(stack_id) or "DELETE_COMPLETE"
-            for event, words in self._events(stack_id):
-                self._told.add(event)
+            for event in self._events(stack_id):
+                begun = True
+                reason = event.get("ResourceStatusReason")
+                words = f"{event['ResourceStatus']:<28} {event['LogicalResourceId']}{f': {reason}' if reason else ''}"
                 print(words, flush=True)
-            if not status.endswith("_IN_PROGRESS"):
+                # Those that were cancelled failed because of another.
+                if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in (reason or ""):
+                    self._failures.append(" ".join(words.split()))
+            # Just after it was told to, it may still be at the rest that it was in before.
+            if not status.endswith("_IN_PROGRESS") and (begun or status == "DELETE_COMPLETE"):
                 return status
             time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _refuse_contradictions(values: Mapping[str, str]) -> None:
+    """What no template can say beforehand, and AWS only in the midst; raises StoppedError."""
+    smallest, largest = values.get("MinSize", ""), values.get("MaxSize", "")
+    if smallest.isdigit() and largest.isdigit() and int(largest) <= int(smallest):
+        raise StoppedError("MaxSize must be more than MinSize: a new instance starts before an old one goes.")
+    blocks = [values.get(name, "") for name in ("VPCCIDRBlock", "SubnetACIDRBlock", "SubnetBCIDRBlock")]
+    try:
+        # Of what is no network the template has a word to say; an address alone would be one.
+        whole, first, second = (ipaddress.IPv4Network(block if "/" in block else "", strict=False) for block in blocks)
+    except ValueError:
+        return
+    if not (first.subnet_of(whole) and second.subnet_of(whole)):
+        raise StoppedError("SubnetACIDRBlock and SubnetBCIDRBlock must lie within VPCCIDRBlock.")
+    if first.overlaps(second):
+        raise StoppedError("SubnetACIDRBlock and SubnetBCIDRBlock must have no address in common.")
+
+
+def _checked_out() -> str:
+    head = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        raise StoppedError("this is no checkout of git: say CommitID=<commit>.") from None
 
 
 def main() -> None:
@@ -181,20 +256,26 @@ def main() -> None:
     parser.add_argument("--delete", action="store_true", help="end the stack; the originals are kept")
     arguments = parser.parse_args()
     variables = {name: value for name, value in os.environ.items() if value}
-    if not variables.get("CommitID"):
-        head = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
-        variables["CommitID"] = subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()
     try:
-        stack = Stack(variables.get("STACK_NAME", "thumbstack"), boto3.Session())
+        # boto3 knows AWS_DEFAULT_REGION only, AWS's own tools both.
+        session = boto3.Session(region_name=variables.get("AWS_REGION"))
+        stack = Stack(variables.get("STACK_NAME", "thumbstack"), session)
         if arguments.delete:
             stack.delete()
         else:
-            stack.update(variables)
+            stack.update({"CommitID": variables.get("CommitID") or _checked_out()} | variables)
     except ClientError as error:
         # Without the name of the call: what is to be changed is said behind it.
         sys.exit(f"update_stack: {error.response['Error']['Message']}")
+    except NoCredentialsError:
+        sys.exit("update_stack: no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+    except NoRegionError:
+        sys.exit("update_stack: no region: set AWS_REGION.")
     except (StoppedError, BotoCoreError) as error:
         sys.exit(f"update_stack: {error}")
+    except KeyboardInterrupt:
+        print("\nupdate_stack: no longer looking. AWS goes on: run this again when it is at rest.", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

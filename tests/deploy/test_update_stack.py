@@ -6,6 +6,8 @@ caching (docs/aws.md).
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from deploy.update_stack import TEMPLATE, Stack, StoppedError
 from tests.deploy.emulator import REGION, Aws, running
+from tests.deploy.environments import ROOT
 
 COMMIT = "a" * 40
 # Debian's own parameter is AWS's to fill; the emulator has none.
@@ -298,6 +301,28 @@ def test_the_instance_may_do_nothing_else(
             "With Cdn and CertificateArn, OriginName must be the load balancer's name in that certificate.",
         ),
         ({"CertificateArn": CERTIFICATE}, "With CertificateArn, DomainName must be the certificate's name"),
+        (
+            {"CdnCertificateArn": CERTIFICATE.replace(REGION, "us-east-1")},
+            "CdnCertificateArn is for CloudFront under a name, so Cdn must be true and DomainName be set.",
+        ),
+        ({"CdnCertificateArn": CERTIFICATE}, "must be the ARN of a certificate in ACM in us-east-1, or empty."),
+        (
+            {"Cdn": "true", "DomainName": "pictures.example.com"},
+            "With Cdn and DomainName, CdnCertificateArn must be that name's certificate in us-east-1.",
+        ),
+        ({"InstanceType": "m7g.large"}, "must be a kind of instance with x86 processors, such as m6a.large."),
+        (
+            {"ImageRepository": "Upper/case"},
+            "must be a registry and a name, such as registry.example/thumbstack, or empty.",
+        ),
+        ({"AlarmEmail": "nobody"}, "must be one e-mail address, or empty."),
+        # What no template can compare.
+        ({"MaxSize": "2"}, "MaxSize must be more than MinSize: a new instance starts before an old one goes."),
+        ({"SubnetBCIDRBlock": "10.21.0.0/20"}, "SubnetACIDRBlock and SubnetBCIDRBlock must lie within VPCCIDRBlock."),
+        (
+            {"SubnetBCIDRBlock": "10.20.8.0/24"},
+            "SubnetACIDRBlock and SubnetBCIDRBlock must have no address in common.",
+        ),
     ],
     ids=str,
 )
@@ -316,6 +341,8 @@ def test_a_new_stack_without_its_network_is_refused_by_name(aws: Aws) -> None:
     _, complaint = aws.update("another", CommitID=COMMIT, ImageId=IMAGE)
 
     assert "VPCCIDRBlock" in complaint
+    # Or it is the wrong region.
+    assert complaint.endswith(f". There is no stack another in {REGION} yet.")
 
 
 def test_the_same_again_changes_nothing(aws: Aws, deployed: dict[str, str]) -> None:
@@ -323,6 +350,15 @@ def test_the_same_again_changes_nothing(aws: Aws, deployed: dict[str, str]) -> N
 
     assert done.returncode == 0, done.stderr
     assert "No changes: pictures is as it should be." in done.stdout
+    assert f"PicturesBucketName   {deployed['PicturesBucket']}" in done.stdout
+
+
+def what_refers_to_the_group(aws: Aws, stack: str, resources: dict[str, str]) -> Any:
+    policies = aws.client("autoscaling").describe_policies(AutoScalingGroupName=resources["InstanceGroup"])
+    dashboard = aws.client("cloudwatch").get_dashboard(DashboardName=stack)["DashboardBody"]
+    told = {one["PolicyName"]: one["TargetTrackingConfiguration"] for one in policies["ScalingPolicies"]}
+    assert len(told) == 3
+    return told, dashboard
 
 
 def test_a_new_commit_changes_what_instances_start_with_and_nothing_else(aws: Aws, tmp_path: Path) -> None:
@@ -330,17 +366,22 @@ def test_a_new_commit_changes_what_instances_start_with_and_nothing_else(aws: Aw
     before = aws.resources("newer")
     old = launch_data(aws, before)
 
+    dependents = what_refers_to_the_group(aws, "newer", before)
+
     told, complaint = aws.update("newer", CommitID="b" * 40)
 
     assert not complaint
     changed = {line.split()[1] for line in told.splitlines() if line.startswith("modify ")}
-    # The emulator also names whatever refers to the group, which keeps its name.
+    # The emulator also names whatever refers to the group. AWS does where its name could change, which is where it were
+    # replaced; it is not, and they stay what they were.
     assert changed - {"Dashboard", "ScaleOnRequests", "ScaleOnProcessor", "ScaleOnRenders"} == {
         "LaunchTemplate",
         "InstanceGroup",
         "CommitParameter",
     }
+    assert "replaced" not in told
     assert aws.resources("newer") == before
+    assert what_refers_to_the_group(aws, "newer", before) == dependents
     new = launch_data(aws, before)
     assert old["UserData"] != new["UserData"]
     assert user_data(aws, before) == base64.b64decode(old["UserData"]).decode().replace(COMMIT, "b" * 40)
@@ -350,13 +391,11 @@ def test_a_new_commit_changes_what_instances_start_with_and_nothing_else(aws: Aw
     assert aws.client("ssm").get_parameter(Name="/newer/commit")["Parameter"]["Value"] == "b" * 40
 
 
-def test_an_update_that_is_never_signalled_goes_back_to_the_old_commit(
-    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    aws.update("broken", **GIVEN)
-    # The emulator waits for no signals of a group, but for a wait condition's; this one is never given.
-    waiting = tmp_path / "template.yaml"
-    waiting.write_text(
+@pytest.fixture
+def waiting(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Our template, and something that is never signalled: the emulator waits for no group's signals, but for these."""
+    template = tmp_path / "template.yaml"
+    template.write_text(
         TEMPLATE.read_text().replace(
             "\nOutputs:\n",
             "  Signal:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
@@ -366,12 +405,22 @@ def test_an_update_that_is_never_signalled_goes_back_to_the_old_commit(
     )
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
+    return template
 
-    with pytest.raises(StoppedError, match="broken is UPDATE_ROLLBACK_COMPLETE"):
+
+def test_an_update_that_is_never_signalled_goes_back_to_the_old_commit(
+    aws: Aws, waiting: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.update("broken", **GIVEN)
+
+    with pytest.raises(StoppedError) as stopped:
         Stack("broken", boto3.Session(), waiting).update({"CommitID": "c" * 40})
 
-    told = capsys.readouterr().out
-    assert "UPDATE_FAILED                Signals: WaitCondition timed out." in told
+    assert "UPDATE_FAILED                Signals: WaitCondition timed out." in capsys.readouterr().out
+    # And once more where the log ends.
+    sentence, reason, *_ = str(stopped.value).splitlines()
+    assert sentence == "broken is UPDATE_ROLLBACK_COMPLETE:"
+    assert reason.startswith("  UPDATE_FAILED Signals: WaitCondition timed out.")
     assert COMMIT in user_data(aws, aws.resources("broken"))
     assert aws.client("ssm").get_parameter(Name="/broken/commit")["Parameter"]["Value"] == COMMIT
     # And the next update is an update as any other.
@@ -394,4 +443,86 @@ def test_ending_it_keeps_the_originals_and_takes_the_rest(aws: Aws) -> None:
     assert left == {"PicturesBucket", "LogsBucket"}
     assert f"Kept, and billed until you delete them: {resources['PicturesBucket']}, {resources['LogsBucket']}" in told
     assert s3.get_object(Bucket=resources["PicturesBucket"], Key="o/shop/cat/1.jpg")["Body"].read() == b"x"
-    assert "There is no stack ended." in aws.update("ended", "--delete")[1]
+    assert f"There is no stack ended in {REGION}." in aws.update("ended", "--delete")[1]
+
+
+def test_what_was_never_created_whole_is_made_anew(aws: Aws, waiting: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(StoppedError, match="stillborn is ROLLBACK_COMPLETE:\n  CREATE_FAILED Signals"):
+        Stack("stillborn", boto3.Session(), waiting).update(GIVEN)
+    assert "Kept" not in capsys.readouterr().out
+
+    told, complaint = aws.update("stillborn", **GIVEN)
+
+    assert not complaint
+    assert "stillborn was never created whole: deleting what is left of it" in told
+    (stack,) = aws.client("cloudformation").describe_stacks(StackName="stillborn")["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("status", "flags", "advice"),
+    [
+        ("UPDATE_IN_PROGRESS", [], "somebody is at it. Run this again when it is at rest."),
+        ("DELETE_IN_PROGRESS", [], "somebody is at it. Run this again when it is at rest."),
+        ("UPDATE_IN_PROGRESS", ["--delete"], "somebody is at it. Run this again when it is at rest."),
+        (
+            "UPDATE_ROLLBACK_FAILED",
+            [],
+            "`aws cloudformation continue-update-rollback --stack-name pictures`, then this.",
+        ),
+        ("DELETE_FAILED", [], "run `make delete_stack` again, which tells why, then this."),
+    ],
+)
+def test_a_stack_that_cannot_be_updated_is_left_alone_with_advice(
+    aws: Aws,
+    deployed: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    status: str,
+    flags: list[str],
+    advice: str,
+) -> None:
+    # The emulator is never in between, nor stuck.
+    monkeypatch.setattr(Stack, "status", lambda self, stack_id=None: status)
+
+    _, complaint = aws.update("pictures", *flags, CommitID="d" * 40)
+
+    assert complaint.startswith(f"update_stack: pictures is {status}: ")
+    assert complaint.endswith(advice)
+    assert aws.client("ssm").get_parameter(Name="/pictures/commit")["Parameter"]["Value"] == COMMIT
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"AWS_ACCESS_KEY_ID": ""}, "no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."),
+        ({"AWS_DEFAULT_REGION": ""}, "no region: set AWS_REGION."),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 'Could not connect to the endpoint URL: "http://127.0.0.1:9/"'),
+        ({"AWS_PROFILE": "nobodys"}, "The config profile (nobodys) could not be found"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
+)
+def test_who_does_not_reach_aws_is_told_in_one_line(
+    aws: Aws, tmp_path: Path, changed: dict[str, str], sentence: str
+) -> None:
+    environment = {**aws.environment, "HOME": str(tmp_path), "AWS_MAX_ATTEMPTS": "1", "CommitID": COMMIT, **changed}
+    environment = {name: value for name, value in environment.items() if value}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.update_stack"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+    assert (done.returncode, done.stderr) == (1, f"update_stack: {sentence}\n")
+
+
+def test_who_stops_looking_is_told_that_aws_goes_on(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stack, "update", interrupted)
+
+    _, complaint = aws.update("pictures", CommitID=COMMIT)
+
+    assert complaint == "130"
+    assert "AWS goes on" in capsys.readouterr().err
