@@ -33,6 +33,10 @@ keys: $(INSTALLED) ## mint a pair of API keys: make keys APP=shop
 curator: $(INSTALLED) ## keep a collection: make curator ARGS="usage" on what `make run` has running (ARGS=--help)
 	@exec $(BIN)/python -m deploy.curator $(ARGS)
 
+.PHONY: doctor
+doctor: $(INSTALLED) ## check settings, buckets, clock, Thumbor and a picture's whole way, on what `make run` has running
+	@exec $(BIN)/python -m deploy.curator doctor $(ARGS)
+
 .PHONY: test
 test: $(INSTALLED) ## run every test that this machine can run, and say loudly what it cannot
 	@unset MAKEFLAGS MFLAGS MAKELEVEL ARGS; exec $(BIN)/python -m pytest $(ARGS) # tests run make, without these

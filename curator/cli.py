@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from curator import usage
+from curator import clean, clear, doctor, resize, restore, usage, verify
 from thumbstack.refusal import Refused
 
 _HELP = """Keeps a collection of pictures: brings it here, counts it, takes it elsewhere.
@@ -37,12 +37,25 @@ def curator() -> None:
 
 
 curator.add_command(usage.usage)
+curator.add_command(resize.resize_images)
+curator.add_command(resize.resize_images, "resize")
+curator.add_command(clean.clean)
+curator.add_command(clear.clear)
+curator.add_command(restore.restore)
+curator.add_command(verify.verify)
+curator.add_command(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; what it is refused is told in a sentence."""
     try:
-        curator(arguments, prog_name="curator")
+        sys.exit(curator.main(arguments, prog_name="curator", standalone_mode=False))
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
     except Refused as refusal:
         click.echo(f"curator: {refusal.sentence}", err=True)
         sys.exit(3)

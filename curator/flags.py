@@ -29,15 +29,6 @@ class Flags:
 
 _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "force": click.option("-f", "--force", is_flag=True, help="Do again what is done already."),
-    "jobs": click.option(
-        "-j",
-        "--jobs",
-        type=click.IntRange(1, 64),
-        default=JOBS,
-        show_default=True,
-        metavar="N",
-        help="Do so many at a time.",
-    ),
     "key": click.option("-k", "--key", metavar="NAME", help="Do this one only."),
     "limit": click.option("-l", "--limit", type=click.IntRange(1), metavar="N", help="Stop after so many."),
     "progress": click.option(
@@ -53,8 +44,20 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def flags(*names: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command these flags; it gets them as `flags`."""
+def _jobs(otherwise: int) -> Callable[[Any], Any]:
+    return click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(1, 64),
+        default=otherwise,
+        show_default=True,
+        metavar="N",
+        help="Do so many at a time.",
+    )
+
+
+def flags(*names: str, jobs: int = JOBS) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command these flags; it gets them as `flags`. `jobs` is how many it does at a time unless it is told."""
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         @wraps(command)
@@ -64,7 +67,7 @@ def flags(*names: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
 
         decorated: Callable[..., R] = called
         for name in reversed(names):
-            decorated = _OPTIONS[name](decorated)
+            decorated = (_jobs(jobs) if name == "jobs" else _OPTIONS[name])(decorated)
         return decorated
 
     return decorate

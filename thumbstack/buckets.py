@@ -223,12 +223,15 @@ class Buckets:
                 yield from settled(max((*newest, *markers), key=str.encode, default=None))
             yield from settled(None)
 
-    def read_version(self, key: str, version: str) -> tuple[bytes, Stored]:
-        """An original as it was: its bytes, and what was known of it."""
+    def read_version(self, key: str, version: str | None = None) -> tuple[bytes, Stored]:
+        """An original as it is, or as it was: its bytes, and what is known of it; raises NoSuchPicture."""
+        which: dict[str, Any] = {"VersionId": version} if version else {}
         with _translated():
-            old = self.client.get_object(Bucket=self.pictures, Key=key, VersionId=version)
-            known = Stored(old["ContentType"], old["ContentLength"], old["LastModified"], old["Metadata"], old["ETag"])
-            return old["Body"].read(), known
+            found = self.client.get_object(Bucket=self.pictures, Key=key, **which)
+            known = Stored(
+                found["ContentType"], found["ContentLength"], found["LastModified"], found["Metadata"], found["ETag"]
+            )
+            return found["Body"].read(), known
 
     def read(self, key: str) -> bytes:
         """The bytes of a stored picture; raises NoSuchPicture."""

@@ -100,7 +100,7 @@ class Intake:
         """Store another version of a picture that is there, with what was known of it."""
         with self._turn():
             facts = inspect(io.BytesIO(data), replace(self._limits, max_bytes=2 * self._limits.max_bytes))
-        return self._store(picture, str(picture), Seen(io.BytesIO(data), facts, {**metadata, **_told(facts)}))
+        return self._store(picture, str(picture), Seen(io.BytesIO(data), facts, {**metadata, **told(facts)}))
 
     def facts(self, picture: PictureKey) -> Facts:
         """What is to be known of a stored picture that nobody has inspected; raises what it is refused for."""
@@ -124,7 +124,7 @@ class Intake:
             body, facts = self._cleaned(arrival.body, facts, rules)
         self._scanner.check(body)
         body.seek(0)
-        metadata = {"name": ascii_text(arrival.name), **_told(facts)}
+        metadata = {"name": ascii_text(arrival.name), **told(facts)}
         if arrival.note:
             metadata["note"] = ascii_text(arrival.note)
         if facts.sha256 != sent:
@@ -198,7 +198,7 @@ def named(app: str, file: str) -> PictureKey:
     return PictureKey(app, folder_for(split_name(file)[0]), file)
 
 
-def _told(facts: Facts) -> dict[str, str]:
+def told(facts: Facts) -> dict[str, str]:
     """The facts as S3 metadata: ASCII text."""
     told = {
         "sha256": facts.sha256,

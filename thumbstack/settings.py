@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -91,15 +91,25 @@ class Settings(BaseSettings):
     def read(cls, room: str) -> Self:
         """Read the environment; where something is missing or wrong, end the process and name the variable."""
         try:
-            return cls(_secrets_dir=os.environ.get("SECRETS_DIR"))  # type: ignore[call-arg]
+            return cls.load()
         except ValidationError as error:
-            # Only where and what: a value may be a secret.
-            for problem in error.errors(include_input=False, include_url=False):
-                variable = str(problem["loc"][0]).upper() if problem["loc"] else "configuration"
-                what = "is not set" if problem["type"] == "missing" else f"is wrong: {problem['msg']}"
-                print(f"{room}: {variable} {what}", file=sys.stderr)
+            for problem in cls.problems(error):
+                print(f"{room}: {problem}", file=sys.stderr)
             # 3 tells gunicorn's arbiter not to start the worker again.
             sys.exit(3)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment; raises ValidationError."""
+        return cls(_secrets_dir=os.environ.get("SECRETS_DIR"))  # type: ignore[call-arg]
+
+    @staticmethod
+    def problems(error: ValidationError) -> Iterator[str]:
+        """A sentence for each variable that is missing or wrong. Only where and what: a value may be a secret."""
+        for problem in error.errors(include_input=False, include_url=False):
+            variable = str(problem["loc"][0]).upper() if problem["loc"] else "configuration"
+            what = "is not set" if problem["type"] == "missing" else f"is wrong: {problem['msg']}"
+            yield f"{variable} {what}"
 
     def apps(self) -> Apps:
         """The apps and their keys; without any key and any open app nobody could do anything."""

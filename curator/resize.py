@@ -1,0 +1,217 @@
+"""The presets' results made anew: after a preset was changed, or the way in which pictures are rendered."""
+
+import os
+import threading
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import click
+
+from curator.flags import Flags, flags
+from curator.renders import Renders
+from curator.room import Room
+from curator.walk import originals
+from curator.work import Outcome, Work
+from thumbstack.options import read_options
+from thumbstack.picture_key import PictureKey
+from thumbstack.presets import options_of_part, read_presets
+from thumbstack.refusal import BadOptions, NoSuchPicture
+from thumbstack.result_key import accepts, result_key
+
+# Visitors' renders go on meanwhile: this many of ours may be before one of theirs.
+_JOBS = 2
+# Other nodes hear of what was made anew after this and a poll of theirs, together well within a minute.
+_TELL_SECONDS = 15
+_TELL_PICTURES = 500
+_FORMATS = {"avif": "image/avif", "webp": "image/webp", "own": "image/jpeg"}
+_EPILOG = """\b
+Examples:
+  curator resize_images                        all pictures, all presets
+  curator resize_images --preset MI -p 100     one preset, a line after each 100 pictures
+  curator resize_images -k o/shop/cup/1763600000_0123456789abcdef0123.jpg
+  curator resize_images --prune 'fit-in/250x250/filters:quality(90)'
+  curator resize_images --prune presets.old.toml --dry-run
+
+\b
+After a preset was changed: restart signer and uploader first, which read it, then run this. Addresses with the
+preset's name (/t/MI/u/...) show the new picture at once on this node and within a minute on the others;
+what browsers have kept they keep.
+"""
+
+
+@click.command("resize_images", epilog=_EPILOG)
+@click.option("--app", metavar="NAME", help="This app only.")
+@click.option(
+    "--prefix", default="", metavar="TEXT", help="Only keys that go on so after the app, or begin so: o/shop/cup"
+)
+@click.option("--preset", "names", multiple=True, metavar="NAME", help="This preset only; may be repeated.")
+@click.option(
+    "--formats",
+    default="seen",
+    show_default=True,
+    metavar="LIST",
+    help="Of avif, webp, own: 'own' (what leaves for who takes neither) is always made; 'seen': and what the"
+    " picture has results in; 'all'.",
+)
+@click.option(
+    "--prune",
+    multiple=True,
+    metavar="OPTIONS|FILE",
+    help="Remove the results of these options, or of a presets file as it was, where no preset has them any more.",
+)
+@flags("force", "jobs", "key", "limit", "progress", "verbose", "dry_run", "json", jobs=_JOBS)
+def resize_images(
+    flags: Flags, app: str | None, prefix: str, names: tuple[str, ...], formats: str, prune: tuple[str, ...]
+) -> None:
+    """Render the presets of published pictures anew, over the results that are there.
+
+    Originals are only read; variants that are no preset's stay. A picture that is deleted meanwhile stays deleted.
+    It does again what is done already: --force is taken, and changes nothing.
+    """
+    room = Room.open()
+    presets = room.config.presets()
+    if unknown := set(names) - presets.keys():
+        raise click.UsageError(f"There is no preset {', '.join(sorted(unknown))}: {', '.join(presets)}.")
+    work = Work(flags)
+    resizing = Resizing(
+        room,
+        work,
+        {name: presets[name] for name in names or presets},
+        _accepted(formats),
+        _former(prune) - set(presets.values()),
+        dry_run=flags.dry_run,
+    )
+    app = room.app(app) if app or (flags.key and not PictureKey.parse(flags.key)) else None
+    with resizing:
+        work.run(originals(room.buckets, app=app, prefix=prefix, key=flags.key, limit=flags.limit), resizing.do)
+    work.finish()
+
+
+def _accepted(formats: str) -> frozenset[str] | None:
+    """The Accept headers that are meant beside the one for who takes neither; None: what a picture has results in."""
+    if formats == "seen":
+        return None
+    named = list(_FORMATS) if formats == "all" else [one.strip() for one in formats.split(",")]
+    if unknown := set(named) - _FORMATS.keys():
+        raise click.UsageError(f"There is no format {', '.join(sorted(unknown))}: avif, webp, own; or seen, or all.")
+    return frozenset(_FORMATS[one] for one in named)
+
+
+def _former(told: tuple[str, ...]) -> set[str]:
+    """Options that presets had, from files and as they are."""
+    found: set[str] = set()
+    for one in told:
+        try:
+            found |= set(read_presets(Path(one)).values()) if Path(one).is_file() else {str(read_options(one))}
+        except (ValueError, BadOptions) as error:
+            why = error.sentence if isinstance(error, BadOptions) else error
+            raise click.UsageError(f"--prune {one}: neither a presets file nor options: {why}") from error
+    return found
+
+
+class Resizing:
+    """One run; at its end all nodes are told what was made anew."""
+
+    def __init__(
+        self,
+        room: Room,
+        work: Work,
+        presets: Mapping[str, str],
+        accepted: Collection[str] | None,
+        former: Collection[str],
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._room = room
+        self._work = work
+        self._presets = presets
+        self._accepted = accepted
+        self._former = {options: options for options in former}
+        self._renders = Renders(room.config.thumbor_servers, room.config.security_keys[0])
+        self._dry_run = dry_run
+        self._lock = threading.Lock()
+        self._told_at = time.monotonic()
+        self._untold: set[PictureKey] = set()
+        self._options: set[str] = set()
+        # What all that was made anew has in common.
+        self._prefix: str | None = None
+
+    def __enter__(self) -> "Resizing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tell()
+        if self._prefix is not None:
+            # Addresses with a ?v=, which only the cache itself knows.
+            self._room.edge.clear(self._prefix, versions_only=True)
+            self._room.notices.post_cleared(self._prefix, versions_only=True)
+
+    def do(self, picture: PictureKey) -> Outcome:
+        """Make a picture's presets anew; remove what is to be pruned."""
+        buckets = self._room.buckets
+        try:
+            crop = buckets.stored(str(picture)).metadata.get("crop", "")
+        except NoSuchPicture:
+            return self._gone()
+        there = list(buckets.result_keys(f"{picture}/"))
+        # A preset's readable address shows the whole picture, whatever part was chosen of it.
+        asked = dict.fromkeys([*options_of_part(self._presets, crop).values(), *self._presets.values()])
+        stale = {*options_of_part(self._former, crop).values(), *self._former} - asked.keys()
+        doomed = [key for key in there if _is_of(key, picture, stale)]
+        wanted = [(options, accept) for options in asked for accept in self._wanted(picture, there)]
+        if not wanted:
+            return Outcome.SKIPPED
+        self._work.count("variants", len(wanted))
+        self._work.count("pruned", len(doomed))
+        if self._dry_run:
+            return Outcome.PROCESSED
+        try:
+            for options, accept in wanted:
+                self._renders.anew(picture, options, accept)
+            buckets.delete_results(doomed)
+        except NoSuchPicture:
+            return self._gone()
+        finally:
+            # Also of what came before a failure.
+            self._room.edge.forget(picture, {*asked, *stale}, original=False)
+            self._note(picture, {*asked, *stale})
+        return Outcome.PROCESSED
+
+    def _wanted(self, picture: PictureKey, there: Collection[str]) -> list[str]:
+        offered = accepts(picture)
+        if self._accepted is None:
+            formats = {key.rpartition(".")[2] for key in there}
+            return [one for one in offered if one == offered[-1] or one.removeprefix("image/") in formats]
+        return [one for one in offered if one == offered[-1] or one in self._accepted]
+
+    def _gone(self) -> Outcome:
+        self._work.count("deleted meanwhile")
+        return Outcome.SKIPPED
+
+    def _note(self, picture: PictureKey, options: Collection[str]) -> None:
+        with self._lock:
+            self._untold.add(picture)
+            self._options.update(options)
+            self._prefix = os.path.commonpath([str(picture), self._prefix or str(picture)])
+            due = time.monotonic() - self._told_at > _TELL_SECONDS or len(self._untold) >= _TELL_PICTURES
+        if due:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Have the other nodes forget what is cached; in notices of a few hundred pictures each."""
+        with self._lock:
+            pictures, self._untold, options = self._untold, set(), set(self._options)
+            self._told_at = time.monotonic()
+        try:
+            self._room.notices.post_renewed(pictures, options)
+        except BaseException:
+            with self._lock:
+                self._untold |= pictures
+            raise
+
+
+def _is_of(key: str, picture: PictureKey, options: Collection[str]) -> bool:
+    """Whether a result's key is one of these options', in any format; also where they are hashed in it."""
+    extension = key.rpartition(".")[2]
+    return any(result_key(picture, one, extension) == key for one in options)

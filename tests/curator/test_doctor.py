@@ -1,0 +1,122 @@
+"""What the doctor finds in buckets; a whole service is examined in tests/stack/test_keeping.py."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from botocore.exceptions import ClientError
+
+from s3.serve import make_buckets
+from tests.curator.conftest import PICTURES, RESULTS, WEBSITE, Curator, Storage
+
+
+@pytest.fixture
+def patient(curator: Curator, storage: Storage) -> Iterator[Curator]:
+    """The curator, where there is a website bucket; the buckets are as they were afterwards."""
+    yield Curator({**curator.variables, "WEBSITE_BUCKET": WEBSITE})
+    for bucket in (PICTURES, RESULTS):
+        with suppress(ClientError):
+            storage.client().delete_bucket_policy(Bucket=bucket)
+    make_buckets(storage.client(), PICTURES, RESULTS, WEBSITE)
+
+
+def examined(curator: Curator, **more: str) -> dict[str, tuple[str, str]]:
+    """Verdict and sentence of each check; whether all is well is what the exit code says."""
+    done = curator("doctor", "--json", **more)
+    told = json.loads(done.out)
+    checks = {check["name"]: (check["verdict"], check["told"]) for check in told["checks"]}
+    wrong = any(verdict == "wrong" for verdict, _ in checks.values())
+    assert (done.code, told["well"]) == (int(wrong), not wrong), done
+    return checks
+
+
+def wrong(checks: dict[str, tuple[str, str]]) -> set[str]:
+    """The checks that say so."""
+    return {name for name, (verdict, _) in checks.items() if verdict == "wrong"}
+
+
+def test_buckets_as_they_are_made_are_well(patient: Curator) -> None:
+    checks = examined(patient)
+
+    assert wrong(checks) == set()
+    # Nobody renders here, and no nginx is before it: left out is not well.
+    assert {name for name, (verdict, _) in checks.items() if verdict == "not known"} == {"thumbor", "a picture's way"}
+
+
+def test_rules_that_are_missing_are_named(patient: Curator, storage: Storage) -> None:
+    s3 = storage.client()
+    s3.put_bucket_versioning(Bucket=PICTURES, VersioningConfiguration={"Status": "Suspended"})
+    for bucket in (PICTURES, RESULTS, WEBSITE):
+        s3.delete_bucket_lifecycle(Bucket=bucket)
+    s3.put_bucket_cors(
+        Bucket=PICTURES,
+        CORSConfiguration={"CORSRules": [{"AllowedOrigins": ["*"], "AllowedMethods": ["PUT", "DELETE"]}]},
+    )
+
+    checks = examined(patient)
+
+    names = {"pictures: versions", "pictures: rules", "results: rules", "website: rules", "pictures: pages"}
+    assert wrong(checks) == names
+    assert "curator clean" in checks["pictures: rules"][1]
+
+
+def test_a_rule_that_expires_originals_is_an_alarm(patient: Curator, storage: Storage) -> None:
+    rule = {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
+    storage.client().put_bucket_lifecycle_configuration(Bucket=PICTURES, LifecycleConfiguration={"Rules": [rule]})
+
+    assert "pictures will be lost" in examined(patient)["pictures: rules"][1]
+
+
+@pytest.mark.parametrize("bucket", [PICTURES, RESULTS])
+def test_a_bucket_that_strangers_read_is_found(patient: Curator, storage: Storage, bucket: str) -> None:
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    storage.client().put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+
+    checks = examined(patient)
+
+    assert wrong(checks) == {"pictures: closed" if bucket == PICTURES else "results: closed"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "S3 refuses these credentials"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}, "no credentials"),
+        ({"S3_ENDPOINT": "http://127.0.0.1:1"}, "S3 cannot be reached"),
+        ({"PICTURES_BUCKET": "no-such-bucket"}, "There is no such bucket"),
+    ],
+)
+def test_buckets_that_cannot_be_used_are_told_with_what_to_do(
+    patient: Curator, variables: dict[str, str], said: str
+) -> None:
+    checks = examined(patient, **variables)
+
+    verdict, told = checks["bucket PICTURES_BUCKET"]
+    assert verdict == "wrong"
+    assert said in told
+    assert checks["a picture's way"] == ("not known", "Left out: the buckets come first.")
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"SECURITY_KEYS": ""}, "SECURITY_KEYS is not set"),
+        ({"SECURITY_KEYS": "x" * 40}, "easily guessed"),
+        ({"OPEN_APP": ""}, "Nobody may upload"),
+        ({"PRESETS_FILE": "/dev/null/none"}, "PRESETS_FILE is wrong"),
+    ],
+)
+def test_settings_that_are_wrong_are_named(patient: Curator, variables: dict[str, str], said: str) -> None:
+    checks = examined(patient, **variables)
+
+    assert any(said in told for verdict, told in checks.values() if verdict == "wrong")
+
+
+def test_the_table_has_a_line_for_each(patient: Curator) -> None:
+    done = patient("doctor")
+
+    assert done.code == 0
+    assert "pictures: versions" in done.out
+    assert done.out.endswith("wrong: 0, not known: 2\n")
