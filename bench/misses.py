@@ -24,7 +24,7 @@ _ACCEPT = {"Accept": "image/jpeg"}
 
 
 @contextmanager
-def _bare_thumbor(photographs: Path) -> Iterator[tuple[int, int]]:
+def bare_thumbor(photographs: Path) -> Iterator[tuple[int, int]]:
     """One Thumbor process: its port and its id."""
     port = free_ports(1, ROOM_PORTS)[0]
     environment = {
@@ -115,7 +115,7 @@ def main() -> None:
         for number, body in enumerate(bodies):
             (place / "photographs" / f"{number}.jpg").write_bytes(body)
         pictures = [stack.upload(Client(stack.port), body) for body in bodies]
-        thumbors = [ends.enter_context(_bare_thumbor(place / "photographs")) for _ in range(_PROCESSES)]
+        thumbors = [ends.enter_context(bare_thumbor(place / "photographs")) for _ in range(_PROCESSES)]
         sizes = Sizes()
         for clients in options.clients:
             sides = {

@@ -21,6 +21,7 @@ from botocore.config import Config
 from bench.load import Client
 from deploy.keys import keys as read_keys
 from s3.serve import LOOPBACK, ROOM_PORTS, die_with_parent, free_ports
+from thumbstack.buckets import Buckets
 from thumbstack.picture_key import PictureKey
 from thumbstack.signing import signed_path
 
@@ -151,6 +152,23 @@ class Stack:
         """Where the signer's gunicorn listens, without nginx."""
         upstreams = (self._data / "run" / "nginx" / "conf" / "templates" / "upstreams.conf").read_text()
         return int(upstreams.partition("upstream signer")[2].partition(f"{LOOPBACK}:")[2].partition(";")[0])
+
+    @property
+    def keepers(self) -> Mapping[str, str]:
+        """What the curator is told."""
+        told: dict[str, str] = json.loads((self._data / "run" / "curator.json").read_text())
+        return told
+
+    @property
+    def thumbor_ports(self) -> list[int]:
+        """Where Thumbor's processes listen, without nginx."""
+        return [int(server.rpartition(":")[2]) for server in self.keepers["THUMBOR_SERVERS"].split(",")]
+
+    def empty_results(self) -> None:
+        """Have everything rendered again that is asked for past the edge."""
+        told = self.keepers
+        buckets = Buckets(self.s3(), told["PICTURES_BUCKET"], told["RESULTS_BUCKET"])
+        buckets.delete_results(list(buckets.result_keys("o/")))
 
     def upload(self, client: Client, body: bytes) -> PictureKey:
         """Upload a JPEG as `curl -F` does; stored again though its bytes are known."""

@@ -90,7 +90,10 @@ def test_a_failure_in_a_thread_is_told() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    ["hits", "many_hits", "signing", "misses", "crops", "rivals", "nodes", "faults", "uploads", "start_stop", "health"],
+    [
+        *("hits", "many_hits", "signing", "misses", "crops", "rivals", "nodes", "faults", "uploads", "start_stop"),
+        *("health", "curator"),
+    ],
 )
 def test_every_script_tells_what_it_is_for(script: str) -> None:
     """`--help` is where somebody looks first."""
@@ -116,6 +119,11 @@ def test_every_script_tells_what_it_is_for(script: str) -> None:
         ("misses", ["--clients", "2", "--requests", "6"], {"stack", "bare Thumbor"}),
         ("uploads", ["--clients", "1", "--uploads", "1"], {"stack", "boto3", "boto3, unversioned", "presigned PUT"}),
         ("crops", ["--requests", "4", "--kinds", "300x200/smart"], {"stack", "stock Thumbor, files"}),
+        (
+            "curator",
+            ["--pictures", "2", "--presets", "SI"],
+            {"resize_images -j 2", "Thumbor alone", "stock Thumbor, files"},
+        ),
         (
             "nodes",
             ["--clients", "2", "--requests", "6", "--formats", "jpg"],
