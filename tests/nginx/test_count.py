@@ -1,6 +1,7 @@
 """What the edge counts of its answers, and that nobody outside is told."""
 
 import http.client
+import runpy
 import subprocess
 import time
 from pathlib import Path
@@ -117,3 +118,20 @@ def test_a_new_nginx_begins_at_0(tmp_path: Path) -> None:
     count(tmp_path, "new")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_instance_on_aws_reads_its_hit_ratio_off_it(tmp_path: Path) -> None:
+    publish = runpy.run_path(str(SCRIPT.parents[1] / "deploy/instance/publish.py"))
+    (tmp_path / "answers").write_text("- 201 0.100 9\nHIT 200 0.000 100\nMISS 200 0.300 50\n")
+    count(tmp_path)
+    before = publish["edge_answers"]((tmp_path / "metrics").read_text())
+    with (tmp_path / "answers").open("a") as answers:
+        answers.write(90 * "HIT 200 0.000 100\n" + 60 * "STALE 304 0.000 0\n" + 50 * "- 200 0.001 9\n")
+        answers.write(50 * "MISS 404 0.300 50\n")
+    count(tmp_path)
+
+    now = publish["edge_answers"]((tmp_path / "metrics").read_text())
+
+    assert before == {"pictures": 2, "hits": 1}
+    assert now == {"pictures": 2 + 200, "hits": 1 + 150}
+    assert publish["hit_ratio"](now, before) == 75

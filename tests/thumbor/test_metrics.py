@@ -1,6 +1,8 @@
 """What Thumbor counts, by what a request turns out to be."""
 
+import runpy
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,7 +10,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
-    from tests.thumbor.conftest import S3, ScriptedS3, Thumbor
+    from tests.thumbor.conftest import S3, ScriptedS3, Thumbor, WaitUntil
 
 
 def numbers(thumbor: "Thumbor") -> dict[str, float]:
@@ -59,6 +61,23 @@ def test_a_render_under_way_is_counted_until_it_ends(held_thumbor: "Thumbor", s3
 
     assert during["thumbstack_renders_in_flight"] == 1
     assert numbers(held_thumbor)["thumbstack_renders_in_flight"] == 0
+
+
+def test_an_instance_on_aws_reads_off_it_what_its_group_scales_by(
+    held_thumbor: "Thumbor", thumbor: "Thumbor", s3: "S3", wait_until: "WaitUntil", coffee: bytes
+) -> None:
+    render_load = runpy.run_path(str(Path(__file__).parents[2] / "deploy/instance/publish.py"))["render_load"]
+    held_thumbor.close_gate()
+    with ThreadPoolExecutor() as clients:
+        answers = [clients.submit(held_thumbor.get, s3.put(coffee, "jpg"), "60x40") for _ in range(3)]
+        held_thumbor.wait_for_a_render()
+        wait_until(lambda: numbers(held_thumbor)["thumbstack_renders_in_flight"] == 3)
+        texts = [requests.get(f"{one.url}/metrics", timeout=30).text for one in (held_thumbor, thumbor)]
+        held_thumbor.open_gate()
+        assert [answer.result().status_code for answer in answers] == [200, 200, 200]
+
+    capacity = numbers(held_thumbor)["thumbstack_render_capacity"] + numbers(thumbor)["thumbstack_render_capacity"]
+    assert render_load(texts) == pytest.approx(100 * 3 / capacity)
 
 
 @pytest.mark.parametrize(
