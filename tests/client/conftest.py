@@ -4,17 +4,19 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.stack.stacks import PATIENCE_SECONDS, ROOT, Embedded, Stack, running
 
 CLIENT = ROOT / "client"
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -69,14 +71,16 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        handler = partial(_Handler, directory=str(folder))
+        self._policies: dict[str, str] = {}
+        handler = partial(_Handler, self._policies, directory=str(folder))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
-    def write(self, name: str, text: str) -> str:
-        """Put a file on the site; its address."""
+    def write(self, name: str, text: str, csp: str = "") -> str:
+        """Put a file on the site, with a Content-Security-Policy; its address."""
         (self._folder / name).write_text(text)
+        self._policies[f"/{name}"] = csp
         return f"{self.url}/{name}"
 
     def close(self) -> None:
@@ -85,6 +89,16 @@ class Site:
 
 
 class _Handler(SimpleHTTPRequestHandler):
+    def __init__(self, policies: Mapping[str, str], *arguments: Any, **more: Any) -> None:
+        self._policies = policies
+        super().__init__(*arguments, **more)
+
+    def end_headers(self) -> None:
+        if policy := self._policies.get(self.path.partition("?")[0]):
+            self.send_header("Content-Security-Policy", policy)
+        self.send_header("Cache-Control", "no-store")
+        super().end_headers()
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 

@@ -1,0 +1,27 @@
+/** Trouble with a request: the service's refusal by its code, or `unreachable` where there was no answer. */
+export declare class UploadError extends Error {
+    readonly code: string;
+    readonly status: number;
+    /** What the service said. */
+    readonly detail: string;
+    /** Seconds that the service asks to wait. */
+    readonly retryAfter: number;
+    constructor(code: string, status?: number, 
+    /** What the service said. */
+    detail?: string, 
+    /** Seconds that the service asks to wait. */
+    retryAfter?: number);
+    /** It may work when it is tried again as it is. */
+    get passes(): boolean;
+}
+/** How often, and after which pauses, trouble that may pass is met again. */
+export interface Patience {
+    retries: number;
+    delay: number;
+}
+/** Milliseconds before the next try: twice as long each time, and not all pages in the same moment. */
+export declare function backoff(tried: number, delay: number, retryAfter?: number, chance?: number): number;
+/** Try until it works, or the trouble is one that stays, or patience ends. */
+export declare function persistently<T>(attempt: () => Promise<T>, { retries, delay }: Patience, signal: AbortSignal, waits: (error: UploadError, milliseconds: number) => void): Promise<T>;
+/** POST a form and read the answer; a status that is no success is thrown. */
+export declare function post(url: string, form: FormData | URLSearchParams, signal: AbortSignal, patience?: number, progress?: (sent: number, total: number) => void): Promise<Record<string, unknown>>;

@@ -1,0 +1,192 @@
+import { claimedType } from "./limits";
+import { type Patience, persistently, post, UploadError } from "./request";
+
+/** A picture as the service tells of it. */
+export interface Picture extends Record<string, unknown> {
+  key: string;
+  url: string;
+}
+
+/** What a delivery tells while it is under way. */
+export interface Report {
+  progress(percent: number): void;
+  waits(error: UploadError, milliseconds: number): void;
+  checking(): void;
+}
+
+/** The service, by the addresses of its routes. */
+export interface Service {
+  apiKey: string;
+  tickets: string;
+  complete: string;
+  uploads: string;
+}
+
+interface Ticket {
+  url: string;
+  data: Record<string, string>;
+  /** When it was had, and how long it lives, in milliseconds. */
+  had: number;
+  lifetime: number;
+}
+
+/** The inspection of a large picture may have to wait for others. */
+const INSPECTION = 300_000;
+/** So much of a ticket's life is left to post with it. */
+const MARGIN = 0.1;
+
+/** Where the addresses of the other routes are, beside that of the tickets. */
+export function service(apiKey: string, signingUrl: string): Service {
+  const address = new URL(signingUrl || "/generate_policy", document.baseURI);
+  if (address.pathname.endsWith("/")) {
+    address.pathname += "generate_policy";
+  }
+  const beside = (name: string) => new URL(name, address).href;
+  return { apiKey, tickets: address.href, complete: beside("complete"), uploads: beside(".") };
+}
+
+/** Brings files to the storage, each with a ticket of its own, and has them inspected. */
+export class Delivery {
+  /** Whether the browser reaches the storage; nothing: not known yet. */
+  private direct: boolean | undefined;
+
+  constructor(
+    private readonly service: Service,
+    private readonly patience: Patience,
+    direct: boolean,
+  ) {
+    this.direct = direct ? undefined : false;
+  }
+
+  async deliver(file: File, name: string, signal: AbortSignal, report: Report): Promise<Picture> {
+    const under = new Errand(this.service, this.patience, file, name, signal, report);
+    if (this.direct === false) {
+      return under.throughService();
+    }
+    try {
+      await under.toStorage(this.direct ? this.patience.retries : Math.min(this.patience.retries, 1));
+    } catch (error) {
+      if (!(error instanceof UploadError && error.code === "unreachable" && under.posted)) {
+        throw error;
+      }
+      // It may have arrived, and only the answer not.
+      const picture = (await under.completed(true)) ?? (await under.throughService());
+      this.direct ??= false;
+      return picture;
+    }
+    this.direct = true;
+    return (await under.completed()) as Picture;
+  }
+}
+
+/** One file on its way. */
+class Errand {
+  /** A ticket was had, so the service is there. */
+  posted = false;
+  private ticket: Ticket | undefined;
+
+  constructor(
+    private readonly service: Service,
+    private readonly patience: Patience,
+    private readonly file: File,
+    private readonly name: string,
+    private readonly signal: AbortSignal,
+    private readonly report: Report,
+  ) {}
+
+  /** Post it straight to the storage. A ticket that is refused is renewed once: it may have ended. */
+  async toStorage(retries: number): Promise<void> {
+    for (let renewed = false; ; renewed = true) {
+      try {
+        await this.persistently(() => this.withTicket());
+        await this.persistently(() => this.postTo(), retries);
+        return;
+      } catch (error) {
+        const refused = error instanceof UploadError && ["ticket_refused", "expired"].includes(error.code);
+        if (!refused || renewed) {
+          throw refused && this.isOld() ? new UploadError("expired", error.status, error.detail) : error;
+        }
+        this.ticket = undefined;
+      }
+    }
+  }
+
+  /** Have it inspected. With `maybe`, nothing where the storage has no such file. */
+  async completed(maybe = false): Promise<Picture | undefined> {
+    this.report.checking();
+    const fields = this.fields({ key: this.ticket?.data.key ?? "" });
+    try {
+      const answer = await this.persistently(() => post(this.service.complete, fields, this.signal, INSPECTION));
+      return answer as Picture;
+    } catch (error) {
+      if (maybe && error instanceof UploadError && error.code === "no_such_picture") {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** Upload it as any client does, where the browser cannot reach the storage. */
+  async throughService(): Promise<Picture> {
+    const form = new FormData();
+    if (this.service.apiKey) {
+      form.append("api_key", this.service.apiKey);
+    }
+    form.append("file", this.file, this.name);
+    const answer = await this.persistently(() =>
+      post(this.service.uploads, form, this.signal, INSPECTION, (sent, total) => this.sent(sent, total)),
+    );
+    return (answer.pictures as Picture[])[0] as Picture;
+  }
+
+  private async withTicket(): Promise<void> {
+    if (this.ticket && !this.isOld()) {
+      return;
+    }
+    const wish: Record<string, string> = { filename: this.name, size: String(this.file.size) };
+    const type = claimedType({ name: this.name, type: this.file.type });
+    if (type) {
+      wish.content_type = type;
+    }
+    const had = Date.now();
+    const answer = await post(this.service.tickets, this.fields(wish), this.signal);
+    const data = answer.data as Record<string, string>;
+    // Both by the service's clock: this one may be wrong.
+    const signed = (data.x_amz_date ?? "").replace(/^(....)(..)(..)T(..)(..)(..)Z$/, "$1-$2-$3T$4:$5:$6Z");
+    const lifetime = Date.parse(String(answer.expires)) - Date.parse(signed);
+    this.ticket = { url: String(answer.url), data, had, lifetime };
+  }
+
+  private isOld(): boolean {
+    const ticket = this.ticket;
+    return ticket !== undefined && Date.now() - ticket.had > ticket.lifetime * (1 - MARGIN);
+  }
+
+  private async postTo(): Promise<void> {
+    // While it was waited, the ticket may have ended.
+    await this.withTicket();
+    const { url, data } = this.ticket as Ticket;
+    const form = new FormData();
+    for (const [name, value] of Object.entries(data)) {
+      form.append(name.replace(/_/g, "-"), value);
+    }
+    // S3 reads nothing behind the file.
+    form.append("file", this.file);
+    this.posted = true;
+    await post(url, form, this.signal, undefined, (sent, total) => this.sent(sent, total));
+  }
+
+  private fields(fields: Record<string, string>): URLSearchParams {
+    // In the body: addresses are logged.
+    return new URLSearchParams(this.service.apiKey ? { api_key: this.service.apiKey, ...fields } : fields);
+  }
+
+  private persistently<T>(attempt: () => Promise<T>, retries = this.patience.retries): Promise<T> {
+    return persistently(attempt, { ...this.patience, retries }, this.signal, this.report.waits);
+  }
+
+  private sent(sent: number, total: number): void {
+    // It is not done before it is inspected.
+    this.report.progress(Math.min((100 * sent) / total, 99));
+  }
+}
