@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from curator import clean, clear, doctor, resize, restore, usage, verify
+from curator import clean, clear, doctor, migrate, resize, restore, usage, verify
 from thumbstack.refusal import Refused
 
 _HELP = """Keeps a collection of pictures: brings it here, counts it, takes it elsewhere.
@@ -17,6 +17,7 @@ way first, and again at once.
 _EPILOG = """\b
 Examples:
   curator usage
+  curator migrate --app demo --source-folder /backup/photos
   curator COMMAND --help
 
 \b
@@ -36,6 +37,7 @@ def curator() -> None:
     """Lead to the commands."""
 
 
+curator.add_command(migrate.migrate)
 curator.add_command(usage.usage)
 curator.add_command(resize.resize_images)
 curator.add_command(resize.resize_images, "resize")

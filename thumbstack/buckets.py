@@ -31,14 +31,24 @@ _PIECE_BYTES = 256 * 1024
 _NOT_IN_XML = re.compile(r"[\x00-\x1f\ufffe\uffff]")
 
 
-def s3_client(endpoint: str | None, region: str, *, patience_seconds: int = 10, attempts: int = 2) -> "S3Client":
+def s3_client(
+    endpoint: str | None,
+    region: str,
+    *,
+    patience_seconds: int = 10,
+    attempts: int = 2,
+    credentials: tuple[str, str] | None = None,
+) -> "S3Client":
     """An S3 client that gives up in seconds: a caller waits for it, and a thread of ours with him.
 
     `patience_seconds` is the longest silence, not the longest transfer; a second attempt hides one lost connection, or
-    one answer of S3's that it is busy.
+    one answer of S3's that it is busy. `credentials` are a key's id and its secret, where they are not the room's own.
     """
+    key_id, secret = credentials or (None, None)
     client = boto3.client(
         "s3",
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
         endpoint_url=endpoint or None,
         region_name=region,
         config=Config(

@@ -1,20 +1,23 @@
 """The curator as its keeper calls it, on a real S3 server; and a second one, another provider's, to migrate from."""
 
+import io
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from curator import cli
 from s3.serve import ROOM_PORTS, free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +52,10 @@ class Storage:
 
     def empty(self, bucket: str, prefix: str = "") -> None:
         """Remove all that a bucket has under a prefix."""
-        for key in self.keys(bucket, prefix):
-            self.client().delete_object(Bucket=bucket, Key=key)
+        keys, client = self.keys(bucket, prefix), self.client()
+        for start in range(0, len(keys), 1000):
+            batch = [{"Key": key} for key in keys[start : start + 1000]]
+            client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
 
 
 @contextmanager
@@ -95,6 +100,14 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
         yield ours
 
 
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """Another provider's, with credentials of its own, and the bucket `old`."""
+    buckets = {"PICTURES_BUCKET": "old", "RESULTS_BUCKET": "old-results"}
+    with serving(tmp_path_factory.mktemp("theirs"), "theirs", buckets) as theirs:
+        yield theirs
+
+
 @dataclass(frozen=True)
 class Done:
     """What a command said, and how it ended."""
@@ -111,13 +124,22 @@ class Curator:
     variables: Mapping[str, str]
 
     def __call__(self, *arguments: str, **more: str) -> Done:
-        """Run a command to its end."""
-        with self.begun(*arguments, **more) as process:
-            out, err = process.communicate(timeout=5 * PATIENCE_SECONDS)
-        return Done(process.returncode, out, err)
+        """Run a command to its end, in this process: a new one takes a second to import what it needs."""
+        out, err = io.StringIO(), io.StringIO()
+        variables = {"PATH": os.environ["PATH"], **self.variables, **more}
+        with (
+            patch.dict(os.environ, variables, clear=True),
+            # It would remember the credentials of whoever asked first.
+            patch("boto3.DEFAULT_SESSION", None),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
+            cli.main(arguments)
+        return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
     def begun(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-        """Begin a command."""
+        """Begin a command, in a process of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "curator", *arguments],
             cwd=ROOT,

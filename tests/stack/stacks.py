@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -159,6 +160,10 @@ class Stack(ABC):
         """Process ids of a room, its first process first."""
 
     @abstractmethod
+    def curator(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the curator, as the keeper of this installation does, with more variables."""
+
+    @abstractmethod
     def empty_edge(self) -> None:
         """Remove all entries of the edge cache."""
 
@@ -256,6 +261,19 @@ class Embedded(Stack):
         return [
             pid for pid in _descendants(self._process.pid) if any(mark in _command(pid) for mark in self._MARKS[room])
         ]
+
+    def curator(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "DATA": str(self.data), **variables}
+        command = ["make", "curator", f"ARGS={shlex.join(arguments)}"]
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=5 * PATIENCE_SECONDS,
+            check=False,
+        )
 
     def empty_edge(self) -> None:
         for file in (self.data / "cache").rglob("*"):
@@ -363,6 +381,14 @@ class Containers(Stack):
     def processes(self, room: str) -> list[int]:
         # Past each container's init: its own process comes first.
         return [below for pid in self._inspect(room, "{{.State.Pid}}") for below in _descendants(int(pid))[1:]]
+
+    def curator(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        told = [part for name, value in variables.items() for part in ("-e", f"{name}={value}")]
+        # By its name alone: every command is in the container's PATH.
+        command = [*self._compose.docker_compose_command(), "exec", "-T", *told, "curator", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=5 * PATIENCE_SECONDS, check=False
+        )
 
     def empty_edge(self) -> None:
         self._run("exec", "-T", "nginx", "find", "/var/cache/thumbstack/edge", "-type", "f", "-delete")
