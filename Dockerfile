@@ -102,8 +102,9 @@ COPY thumbstack thumbstack
 COPY curator curator
 # Each command by its name: docker compose exec curator usage
 ENV PATH=/srv/curator/bin:$PATH TMPDIR=/var/spool/thumbstack
-# It waits for commands; being there is all that it does meanwhile.
-HEALTHCHECK --interval=60s --timeout=5s --retries=3 CMD ["test", "-x", "/srv/curator/bin/curator"]
+# It waits for commands; being there is all that it does meanwhile. The first look comes after one interval, and `up --wait`,
+# so each start of an instance, waits for that.
+HEALTHCHECK --interval=5s --timeout=5s --retries=3 CMD ["test", "-x", "/srv/curator/bin/curator"]
 CMD ["sleep", "infinity"]
 
 # Only where there is no AWS.
