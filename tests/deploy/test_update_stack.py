@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from deploy.update_stack import TEMPLATE, Stack, StoppedError
@@ -207,6 +208,23 @@ def test_what_is_off_by_default_is_there_when_asked_for(aws: Aws) -> None:
 # --- Rights, as the emulator enforces them.
 
 
+def test_the_world_sees_the_websites_variants_and_nothing_else(aws: Aws, deployed: dict[str, str]) -> None:
+    s3 = aws.client("s3")
+    for key in ("m/o/shop/cat/2.jpg/x.jpg", "elsewhere.txt"):
+        s3.put_object(Bucket=deployed["WebsiteBucket"], Key=key, Body=b"x")
+
+    def ask(bucket: str, path: str) -> int:
+        return requests.get(f"{aws.url}/{deployed[bucket]}{path}", timeout=10).status_code
+
+    assert ask("WebsiteBucket", "/m/o/shop/cat/2.jpg/x.jpg") == 200
+    # The emulator says 404 of what is missing, S3 403 to whom it shows no list: both send on to the service.
+    assert ask("WebsiteBucket", "/m/o/shop/cat/2.jpg/missing.jpg") in (403, 404)
+    assert ask("WebsiteBucket", "/elsewhere.txt") == 403
+    assert ask("WebsiteBucket", "") == 403
+    for bucket in ("PicturesBucket", "ResultsBucket", "LogsBucket"):
+        assert ask(bucket, "/o/shop/cat/1.jpg") == 403
+
+
 @pytest.fixture(scope="module")
 def role(aws: Aws, deployed: dict[str, str]) -> dict[str, str]:
     """The credentials that an instance has."""
@@ -264,6 +282,10 @@ def test_the_instance_may_do_what_its_rooms_do(aws: Aws, deployed: dict[str, str
         ("s3", "put_object", {"Bucket": "{WebsiteBucket}", "Key": "index.html", "Body": b""}),
         ("s3", "delete_object", {"Bucket": "{ResultsBucket}", "Key": "notices/1-a"}),
         ("s3", "delete_bucket", {"Bucket": "{ResultsBucket}"}),
+        # What was deleted is the keeper's business (docs/aws.md).
+        ("s3", "list_object_versions", {"Bucket": "{PicturesBucket}"}),
+        ("s3", "get_object", {"Bucket": "{PicturesBucket}", "Key": "o/a/b/c", "VersionId": "1"}),
+        ("s3", "delete_object", {"Bucket": "{PicturesBucket}", "Key": "o/a/b/c", "VersionId": "1"}),
         ("s3", "put_bucket_policy", {"Bucket": "{PicturesBucket}", "Policy": "{}"}),
         ("s3", "list_objects_v2", {"Bucket": "{LogsBucket}"}),
         ("secretsmanager", "get_secret_value", {"SecretId": "{FirstPrivateKey}"}),

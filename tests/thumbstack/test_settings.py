@@ -47,6 +47,15 @@ def test_a_missing_variable_is_named(room: str, variable: str) -> None:
     assert done.stderr == f"{room}: {variable} is not set\n"
 
 
+@pytest.mark.parametrize("room", COMPLETE)
+def test_an_empty_key_is_none(room: str) -> None:
+    # compose.yaml lets it be empty, for files (SECRETS_DIR). Thumbor: tests/thumbor/test_conf.py.
+    done = boot(room, {**COMPLETE[room], "SECURITY_KEYS": ""})
+
+    assert done.returncode != 0
+    assert done.stderr == f"{room}: SECURITY_KEYS is not set\n"
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
