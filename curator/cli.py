@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from curator import clean, clear, doctor, migrate, resize, restore, usage, verify
+from curator import clean, clear, doctor, export, migrate, resize, restore, usage, verify
 from thumbstack.refusal import Refused
 
 _HELP = """Keeps a collection of pictures: brings it here, counts it, takes it elsewhere.
@@ -38,6 +38,7 @@ def curator() -> None:
 
 
 curator.add_command(migrate.migrate)
+curator.add_command(export.export)
 curator.add_command(usage.usage)
 curator.add_command(resize.resize_images)
 curator.add_command(resize.resize_images, "resize")

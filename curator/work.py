@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
@@ -87,8 +86,10 @@ class Tally:
 class Work:
     """One run of a command."""
 
-    def __init__(self, flags: Flags) -> None:
+    def __init__(self, flags: Flags, *, silent: bool = False) -> None:
+        """With `silent` the standard output is taken by something else."""
         self._flags = flags
+        self._silent = silent
         self.tally = Tally(dry_run=flags.dry_run)
         self._began = 0.0
         self._in_a_row = 0
@@ -104,7 +105,7 @@ class Work:
     def say(self, text: str) -> None:
         """A line for who asked for all of them; from any thread."""
         if self._flags.verbose:
-            click.echo(text, err=self._flags.json)
+            click.echo(text, err=self._flags.json or self._silent)
 
     def run(self, things: Iterable[T], do: Callable[[T], Outcome], named: Callable[[T], str] = str) -> Tally:
         """Do each of the things, ``--jobs`` at a time and never many more in hand; count what becomes of them.
@@ -135,7 +136,7 @@ class Work:
         """Sum up, and end the process with the exit code."""
         tally = self.tally
         if self._flags.json:
-            click.echo(json.dumps(tally.told()))
+            click.echo(json.dumps(tally.told()), err=self._silent)
         else:
             for failed in tally.failed:
                 click.echo(f"error: {failed['name']}: {failed['error']}", err=True)
@@ -144,9 +145,10 @@ class Work:
             if tally.ended:
                 click.echo(f"ended early: {tally.ended}", err=True)
             for name, number in tally.also.items():
-                click.echo(f"{name}: {number}")
-            click.echo(("dry run, nothing was changed: " if tally.dry_run else "") + tally.line())
-            click.echo(f"duration: {timedelta(seconds=round(tally.seconds, 1))!s:.9}")
+                click.echo(f"{name}: {number}", err=self._silent)
+            note = "dry run, nothing was changed: " if tally.dry_run else ""
+            click.echo(note + tally.line(), err=self._silent)
+            click.echo(f"duration: {_duration(tally.seconds)}", err=self._silent)
         sys.exit(tally.exit_code)
 
     def _settle(self, under_way: dict[Future[Outcome], str], done: Iterable[Future[Outcome]]) -> None:
@@ -234,3 +236,8 @@ class Work:
 
 def _sentence(error: BaseException) -> str:
     return error.sentence if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds, 1), 60)
+    return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{seconds:04.1f}"
