@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from deploy import update_stack
 from tests.deploy.environments import ROOT, python_of
 
 REGION = "eu-west-1"
+# Debian's own parameter is AWS's to fill; the emulator has none.
+IMAGE = "/thumbstack/tests/image"
+NETWORK = {"VPCCIDRBlock": "10.20.0.0/16", "SubnetACIDRBlock": "10.20.0.0/20", "SubnetBCIDRBlock": "10.20.16.0/20"}
 
 
 class Aws:
@@ -78,6 +81,32 @@ class Aws:
             for page in pages
             for one in page["StackResourceSummaries"]
         }
+
+
+class WayIn:
+    """A deployed stack's load balancer and CDN, by their names, with one target behind them."""
+
+    def __init__(self, aws: Aws, port: int, stack: str, **variables: str) -> None:
+        if not aws.client("ssm").get_parameters(Names=[IMAGE])["Parameters"]:
+            aws.client("ssm").put_parameter(Name=IMAGE, Value="ami-0123456789abcdef0", Type="String")
+        _, complaint = aws.update(stack, CommitID="a" * 40, ImageId=IMAGE, **NETWORK, **variables)
+        assert not complaint
+        self.resources = aws.resources(stack)
+        elb = aws.client("elbv2")
+        elb.register_targets(TargetGroupArn=self.resources["TargetGroup"], Targets=[{"Id": "127.0.0.1", "Port": port}])
+        described = elb.describe_load_balancers(LoadBalancerArns=[self.resources["LoadBalancer"]])
+        self.balancer: str = described["LoadBalancers"][0]["DNSName"]
+        (found,) = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+        self.cdn: str = outputs.get("CdnName", "")
+        self._url = aws.url
+
+    def ask(
+        self, host: str, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, **options: Any
+    ) -> requests.Response:
+        """Ask one of them, as it were under its name."""
+        headers = {"Host": host, **(headers or {})}
+        return requests.request(method, self._url + path, headers=headers, timeout=60, allow_redirects=False, **options)
 
 
 @contextlib.contextmanager

@@ -19,13 +19,10 @@ import cfnlint.decode
 import pytest
 import requests
 
-from tests.deploy.emulator import REGION
+from tests.deploy.emulator import IMAGE, NETWORK, REGION
 from tests.deploy.environments import ROOT, python_of
 
 COMMIT = "a" * 40
-IMAGE = "/thumbstack/tests/image"
-GIVEN = {"CommitID": COMMIT, "VPCCIDRBlock": "10.20.0.0/16"}
-GIVEN |= {"SubnetACIDRBlock": "10.20.0.0/20", "SubnetBCIDRBlock": "10.20.16.0/20"}
 # Of these moto says "not supported", or (dashboards, alarms) cannot tell what they refer to.
 UNKNOWN = {
     "AWS::SecretsManager::Secret",
@@ -80,7 +77,8 @@ class Moto:
     def deploy(self) -> None:
         self.client("ssm").put_parameter(Name=IMAGE, Value="ami-12c6146b", Type="String")
         cloudformation = self.client("cloudformation")
-        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in GIVEN.items()]
+        given = {"CommitID": COMMIT, **NETWORK}
+        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
         cloudformation.create_stack(
             StackName="pictures",
             TemplateBody=as_moto_takes_it(),

@@ -18,13 +18,10 @@ import requests
 from botocore.exceptions import ClientError
 
 from deploy.update_stack import TEMPLATE, Stack, StoppedError
-from tests.deploy.emulator import REGION, Aws, running
+from tests.deploy.emulator import IMAGE, NETWORK, REGION, Aws, running
 from tests.deploy.environments import ROOT
 
 COMMIT = "a" * 40
-# Debian's own parameter is AWS's to fill; the emulator has none.
-IMAGE = "/thumbstack/tests/image"
-NETWORK = {"VPCCIDRBlock": "10.20.0.0/16", "SubnetACIDRBlock": "10.20.0.0/20", "SubnetBCIDRBlock": "10.20.16.0/20"}
 GIVEN = {"CommitID": COMMIT, "ImageId": IMAGE, **NETWORK}
 CERTIFICATE = f"arn:aws:acm:{REGION}:000000000000:certificate/1"
 

@@ -1,5 +1,6 @@
 """The way in as deployed: the emulator's load balancer and CloudFront go by the rules of the stack. Behind them is a
-server that tells what reached it, because here nothing else is asked; the real rooms are behind them in test_boot.py.
+server that tells what reached it, because here nothing else is asked; the real rooms are behind them in test_boot.py
+and in tests/stack/test_behind_aws.py.
 """
 
 import http.server
@@ -9,17 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-import requests
 
-from tests.deploy.emulator import REGION, Aws, running
+from tests.deploy.emulator import REGION, Aws, WayIn, running
 
-GIVEN = {
-    "CommitID": "a" * 40,
-    "ImageId": "/thumbstack/tests/image",
-    "VPCCIDRBlock": "10.20.0.0/16",
-    "SubnetACIDRBlock": "10.20.0.0/20",
-    "SubnetBCIDRBlock": "10.20.16.0/20",
-}
 CERTIFICATE = f"arn:aws:acm:{REGION}:000000000000:certificate/1"
 PICTURE = "o/shop/cat/1_ab.jpg"
 
@@ -45,7 +38,6 @@ class Echo(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     with running(tmp_path_factory.mktemp("aws") / "ministack.log", auth=False) as emulator:
-        emulator.client("ssm").put_parameter(Name=GIVEN["ImageId"], Value="ami-0123456789abcdef0", Type="String")
         yield emulator
 
 
@@ -56,36 +48,6 @@ def origin() -> Iterator[int]:
     yield server.server_port
     server.shutdown()
     server.server_close()
-
-
-class WayIn:
-    """A stack's load balancer and CDN, by their names."""
-
-    def __init__(self, aws: Aws, origin: int, stack: str, **variables: str) -> None:
-        _, complaint = aws.update(stack, **GIVEN, **variables)
-        assert not complaint
-        resources = aws.resources(stack)
-        elb = aws.client("elbv2")
-        elb.register_targets(TargetGroupArn=resources["TargetGroup"], Targets=[{"Id": "127.0.0.1", "Port": origin}])
-        (balancer,) = elb.describe_load_balancers(LoadBalancerArns=[resources["LoadBalancer"]])["LoadBalancers"]
-        self.balancer: str = balancer["DNSName"]
-        (described,) = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-        self.cdn: str = outputs.get("CdnName", "")
-        self._url = aws.url
-        self.resources = resources
-
-    def ask(
-        self, host: str, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, data: str = ""
-    ) -> requests.Response:
-        return requests.request(
-            method,
-            self._url + path,
-            headers={"Host": host, **(headers or {})},
-            data=data,
-            timeout=20,
-            allow_redirects=False,
-        )
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +91,7 @@ def test_behind_the_cdn_the_load_balancer_refuses_who_does_not_bring_its_key(cdn
 
 def through(cdn: WayIn, path: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Any:
     answer = cdn.ask(
-        cdn.cdn, path, method, {"X-Forwarded-Proto": "https", **(headers or {})}, "body" * (method != "GET")
+        cdn.cdn, path, method, {"X-Forwarded-Proto": "https", **(headers or {})}, data="body" * (method != "GET")
     )
     assert answer.status_code == 200, answer.text
     return answer.json()
