@@ -52,7 +52,7 @@ export class Cutter {
   }
 
   show(shown: boolean): void {
-    for (const element of [this.#place, part("part")]) element.hidden = !shown;
+    part("part").hidden = !shown;
   }
 
   /** As Thumbor's options have it. */

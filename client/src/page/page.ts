@@ -1,5 +1,7 @@
+import { ThumbstackUpload } from "../upload/index";
 import { Gallery } from "./gallery";
 import { part } from "./part";
+import type { Picture } from "./picture";
 import { Refusal, Service } from "./service";
 import { Viewer } from "./viewer";
 
@@ -24,7 +26,16 @@ async function enter(): Promise<void> {
   part("door").hidden = true;
   part("house").hidden = false;
   part("forget").hidden = !key;
+  widget(key);
   await viewer.follow();
+}
+
+/** The upload widget, used as any site would. */
+function widget(apiKey: string): void {
+  const place = part("upload");
+  if (ThumbstackUpload.of(place)) return;
+  const options = { apiKey, signingUrl: new URL("generate_policy", location.href).href };
+  new ThumbstackUpload(place, options, ({ picture }) => gallery.add(picture as unknown as Picture));
 }
 
 function lock(why: string): void {

@@ -6,6 +6,10 @@ import { type Answer, Refusal, type Service, type Signed } from "./service";
 // Whoever draws a slider wants to see where it ends.
 const PATIENCE_MS = 250;
 const SLIDERS = ["brightness", "contrast", "round_corner", "noise"] as const;
+// The size among the options, which no part has before or behind it.
+const SIZE = /(?:^|\/)-?(\d*)x-?(\d*)(?:\/|$)/;
+// As the server's; it has the last word.
+const MAX_SIDE = 4096;
 const WIDTHS = [320, 640, 960, 1280];
 
 /** A variant that was asked for, and what came. */
@@ -146,9 +150,11 @@ export class Playground {
 
   #fields(picture: Picture): Record<string, unknown> {
     const asked = this.#preset ? { preset: this.#preset } : { options: this.#options.value.trim() };
-    const width = Number(part<HTMLInputElement>("width").value);
-    const widths = width > 0 ? [width / 2, width, width * 2] : WIDTHS;
-    const possible = widths.map(Math.round).filter((width) => width > 0 && width <= 4096);
+    const [width = 0, height = 0] = (SIZE.exec(this.#options.value)?.slice(1) ?? []).map(Number);
+    const widths = (width ? [width / 2, width, width * 2] : WIDTHS).map(Math.round);
+    // A srcset must not be why the picture itself is refused.
+    const tallest = (other: number) => (width ? (height * other) / width : 0);
+    const possible = widths.filter((other) => other > 0 && Math.max(other, tallest(other)) <= MAX_SIDE);
     return { ...asked, key: picture.key, picture: 1, widths: possible, alt: picture.name };
   }
 

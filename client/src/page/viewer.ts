@@ -36,14 +36,16 @@ export class Viewer {
 
   /** Opens the picture that the address names, or closes. */
   async follow(): Promise<void> {
-    const key = decodeURIComponent(location.hash.slice(1));
+    const key = location.hash.slice(1);
     if (!key) {
       if (this.#dialog.open) this.#dialog.close();
       return;
     }
     this.#begin(key);
     try {
-      this.#open(this.gallery.get(key) ?? (await this.service.facts(key)));
+      const picture = this.gallery.get(key) ?? (await this.service.facts(key));
+      // Another may have been opened meanwhile.
+      if (location.hash.slice(1) === key) this.#open(picture);
     } catch (error) {
       const trouble = part("viewer-trouble");
       trouble.hidden = false;
