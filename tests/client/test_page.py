@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect
+from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Locator, Page, Route, expect
 
 from tests.stack.stacks import SHOP, Embedded, Picture, Stack, running
 
@@ -137,7 +137,7 @@ def test_the_last_upload_comes_first_with_its_thumbnail(stack: Stack, page: Page
 def test_what_is_uploaded_on_the_page_arrives_on_it(stack: Stack, page: Page, coffee: bytes) -> None:
     page.goto(stack.url)
     names = [f"{next(_names)}.jpg" for _ in range(3)]
-    files = [{"name": name, "mimeType": "image/jpeg", "buffer": coffee} for name in names]
+    files: list[FilePayload] = [{"name": name, "mimeType": "image/jpeg", "buffer": coffee} for name in names]
 
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Drop pictures here, or choose them").click()
