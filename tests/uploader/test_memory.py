@@ -27,8 +27,9 @@ def test_memory_comes_back_after_large_pictures(running: Room, kind: str, option
 
     def upload(_: object) -> int:
         files = {"file": ("large", out.getvalue())}
+        # Sixteen wait for their turn to be decoded: as long as the test may take.
         return requests.post(
-            f"http://127.0.0.1:{running.port}/", files=files, data={"again": "1"}, timeout=60
+            f"http://127.0.0.1:{running.port}/", files=files, data={"again": "1"}, timeout=300
         ).status_code
 
     # Once, for what is loaded by the first picture of a kind.
