@@ -53,7 +53,8 @@ def values(tree: Any, key: str) -> Iterator[Any]:
 def test_it_is_as_cloudformation_takes_it() -> None:
     text = TEMPLATE.read_text()
 
-    assert len(text.encode()) < 51_200
+    # It takes 51 200 bytes. The rest is for who must mend something in a hurry.
+    assert len(text.encode()) < 50_000
     # Aliases are YAML, but CloudFormation refuses them.
     assert not re.search(r"^\s*[^#\s].*: [&*][a-z]+\s*$", text, re.MULTILINE)
     assert list(template_sections(text)) == [
@@ -94,10 +95,11 @@ def test_four_parameters_must_be_given_and_all_are_explained(template: Any) -> N
         ("CommitID", ["0123456789abcdef" * 2 + "01234567"], ["", "main", "0123abc", "G" * 40, "a" * 41]),
         (
             "VPCCIDRBlock",
-            ["10.0.0.0/16", "192.168.255.0/27"],
-            ["10.0.0.0", "10.0.0.0/8", "10.0.0.0/28", "1.2.3.256/9"],
+            ["10.0.0.0/16", "192.168.255.0/26"],
+            ["10.0.0.0", "10.0.0.0/8", "10.0.0.0/27", "1.2.3.256/20"],
         ),
-        ("SubnetACIDRBlock", ["10.0.0.0/28"], ["10.0.0.0/29", "10.0.0/24", "10.0.0.0/240"]),
+        # A load balancer wants a /27 at least.
+        ("SubnetACIDRBlock", ["10.0.0.0/27"], ["10.0.0.0/28", "10.0.0/24", "10.0.0.0/240"]),
         ("ImageRepository", ["", "registry.example:5000/team/thumbstack"], ["Upper/case", "a/b/", "a b"]),
         ("DomainName", ["", "pictures.example.com"], ["https://pictures.example.com", "localhost", "a_b.example"]),
         ("CorsOrigins", ["", "*", "https://a.example http://b.example:8080"], ["a.example", "https://a.example,*"]),
@@ -153,6 +155,13 @@ def test_only_the_load_balancer_is_open_and_nothing_at_port_22(resources: Any) -
         assert rule["IpProtocol"] == "tcp"
         assert 0 < rule["FromPort"] <= rule["ToPort"] < 65536
         assert not rule["FromPort"] <= 22 <= rule["ToPort"]
+
+
+def test_security_groups_are_described_in_the_letters_that_ec2_takes(resources: Any) -> None:
+    for group in of_type(resources, "AWS::EC2::SecurityGroup").values():
+        for words in (group["GroupDescription"], *values(group, "Description")):
+            # No apostrophe, for example; cfn-lint does not look at rules.
+            assert re.fullmatch(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}", words)
 
 
 def test_health_is_asked_of_nginx_alone_and_answered_in_time(resources: Any) -> None:

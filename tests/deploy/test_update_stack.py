@@ -62,10 +62,14 @@ def user_data(aws: Aws, resources: dict[str, str]) -> str:
 
 def test_the_network_is_in_two_zones_and_has_its_own_way_to_s3(aws: Aws, deployed: dict[str, str]) -> None:
     ec2 = aws.client("ec2")
+    (network,) = ec2.describe_vpcs(VpcIds=[deployed["Network"]])["Vpcs"]
+    (gateway,) = ec2.describe_internet_gateways(InternetGatewayIds=[deployed["Gateway"]])["InternetGateways"]
     subnets = ec2.describe_subnets(SubnetIds=[deployed["SubnetA"], deployed["SubnetB"]])["Subnets"]
     (endpoint,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[deployed["S3Endpoint"]])["VpcEndpoints"]
     (routes,) = ec2.describe_route_tables(RouteTableIds=[deployed["Routes"]])["RouteTables"]
 
+    assert network["CidrBlock"] == "10.20.0.0/16"
+    assert [one["VpcId"] for one in gateway["Attachments"]] == [deployed["Network"]]
     assert len({subnet["AvailabilityZone"] for subnet in subnets}) == 2
     assert {subnet["CidrBlock"] for subnet in subnets} == {"10.20.0.0/20", "10.20.16.0/20"}
     assert endpoint["ServiceName"] == f"com.amazonaws.{REGION}.s3"
@@ -150,7 +154,16 @@ def test_buckets_are_as_they_should(aws: Aws, deployed: dict[str, str]) -> None:
     s3 = aws.client("s3")
 
     assert s3.get_bucket_versioning(Bucket=deployed["PicturesBucket"])["Status"] == "Enabled"
+    for name in ("PicturesBucket", "ResultsBucket", "WebsiteBucket", "LogsBucket"):
+        (encrypted,) = s3.get_bucket_encryption(Bucket=deployed[name])["ServerSideEncryptionConfiguration"]["Rules"]
+        assert encrypted["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     for name in ("PicturesBucket", "ResultsBucket", "LogsBucket"):
+        (denied,) = (
+            statement
+            for statement in json.loads(s3.get_bucket_policy(Bucket=deployed[name])["Policy"])["Statement"]
+            if statement["Effect"] == "Deny"
+        )
+        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         blocked = s3.get_public_access_block(Bucket=deployed[name])["PublicAccessBlockConfiguration"]
         assert all(blocked.values()), name
     website = s3.get_bucket_website(Bucket=deployed["WebsiteBucket"])
@@ -180,7 +193,10 @@ def test_logs_are_kept_as_long_as_was_said_and_the_role_is_the_instances(aws: Aw
     attached = aws.client("iam").list_attached_role_policies(RoleName=deployed["InstanceRole"])["AttachedPolicies"]
     profiles = aws.client("iam").list_instance_profiles_for_role(RoleName=deployed["InstanceRole"])["InstanceProfiles"]
 
+    trusted = aws.client("iam").get_role(RoleName=deployed["InstanceRole"])["Role"]["AssumeRolePolicyDocument"]
+
     assert group["retentionInDays"] == 30
+    assert [statement["Principal"] for statement in trusted["Statement"]] == [{"Service": "ec2.amazonaws.com"}]
     assert (policies, attached) == (["instance"], [])
     assert [profile["Arn"] for profile in profiles] == [launch_data(aws, deployed)["IamInstanceProfile"]["Arn"]]
 
@@ -312,7 +328,7 @@ def test_the_instance_may_do_nothing_else(
     ("wrong", "sentence"),
     [
         ({"CommitID": "main"}, "must be a commit's full id, 40 digits 0-9 a-f (git rev-parse HEAD)."),
-        ({"VPCCIDRBlock": "10.20.0.0"}, "must be a network such as 10.20.0.0/16, between /16 and /27."),
+        ({"VPCCIDRBlock": "10.20.0.0"}, "must be a network such as 10.20.0.0/16, between /16 and /26."),
         ({"MinSize": "0"}, "MinSize"),
         ({"LogRetentionDays": "2"}, "LogRetentionDays"),
         (
