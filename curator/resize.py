@@ -3,7 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from thumbstack.presets import options_of_part, read_presets
 from thumbstack.refusal import BadOptions, NoSuchPicture
 from thumbstack.result_key import accepts, result_key
 
-# Visitors' renders go on meanwhile: this many of ours may be before one of theirs.
+# Visitors' renders go on meanwhile: this many of ours, and one, may be before one of theirs.
 _JOBS = 2
 # Other nodes hear of what was made anew after this and a poll of theirs, together well within a minute.
 _TELL_SECONDS = 15
@@ -80,6 +81,7 @@ def resize_images(
         {name: presets[name] for name in names or presets},
         _accepted(formats),
         _former(prune) - set(presets.values()),
+        jobs=flags.jobs,
         dry_run=flags.dry_run,
     )
     app = room.app(app) if app or (flags.key and not PictureKey.parse(flags.key)) else None
@@ -121,6 +123,7 @@ class Resizing:
         accepted: Collection[str] | None,
         former: Collection[str],
         *,
+        jobs: int,
         dry_run: bool,
     ) -> None:
         self._room = room
@@ -129,6 +132,8 @@ class Resizing:
         self._accepted = accepted
         self._former = {options: options for options in former}
         self._renders = Renders(room.config.thumbor_servers, room.config.security_keys[0])
+        # One more than jobs: of so many one is just being stored.
+        self._pool = ThreadPoolExecutor(jobs + 1, "render")
         self._dry_run = dry_run
         self._lock = threading.Lock()
         self._told_at = time.monotonic()
@@ -141,6 +146,7 @@ class Resizing:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
         self._tell()
         if self._prefix is not None:
             # Addresses with a ?v=, which only the cache itself knows.
@@ -167,8 +173,7 @@ class Resizing:
         if self._dry_run:
             return Outcome.PROCESSED
         try:
-            for options, accept in wanted:
-                self._renders.anew(picture, options, accept)
+            self._render(picture, wanted)
             buckets.delete_results(doomed)
         except NoSuchPicture:
             return self._gone()
@@ -177,6 +182,17 @@ class Resizing:
             self._room.edge.forget(picture, {*asked, *stale}, original=False)
             self._note(picture, {*asked, *stale})
         return Outcome.PROCESSED
+
+    def _render(self, picture: PictureKey, wanted: Sequence[tuple[str, str]]) -> None:
+        """Return when all are stored; where one fails, when no other is under way any more."""
+        renders = [self._pool.submit(self._renders.anew, picture, *one) for one in wanted]
+        try:
+            for render in renders:
+                render.result()
+        finally:
+            for render in renders:
+                render.cancel()
+            wait(renders)
 
     def _wanted(self, picture: PictureKey, there: Collection[str]) -> list[str]:
         offered = accepts(picture)
