@@ -367,6 +367,7 @@ def test_trouble_is_told_and_can_be_tried_again(
     page.goto(stack.url)
     trouble = page.locator("#trouble")
     expect(trouble).to_contain_text(BUSY["error"])
+    expect(page.get_by_role("heading", name="Add pictures")).to_be_hidden()
 
     page.unroute("**/pictures?*")
     trouble.get_by_role("button", name="Try again").click()

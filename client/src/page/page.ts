@@ -33,6 +33,7 @@ async function enter(): Promise<void> {
 /** The upload widget, used as any site would. */
 function widget(apiKey: string): void {
   const place = part("upload");
+  part("arrivals").hidden = false;
   if (ThumbstackUpload.of(place)) return;
   const options = { apiKey, signingUrl: new URL("generate_policy", location.href).href };
   new ThumbstackUpload(place, options, ({ picture }) => gallery.add(picture as unknown as Picture));
