@@ -402,6 +402,9 @@ def test_every_alarm_tells_somebody_both_ways(resources: Any) -> None:
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
         assert alarm["AlarmDescription"].endswith(".")
+    (told,) = resources["InstanceGroup"]["Properties"]["NotificationConfigurations"]
+    assert told["TopicARN"] == {"Ref": "Alarms"}
+    assert "autoscaling:EC2_INSTANCE_LAUNCH_ERROR" in told["NotificationTypes"]
 
 
 # --- Rights.
