@@ -136,3 +136,19 @@ def test_the_cdn_is_as_deployed(aws: Aws, cdn: WayIn) -> None:
     assert config["Logging"]["Bucket"].startswith(cdn.resources["LogsBucket"])
     assert (policy["MinTTL"], policy["MaxTTL"]) == (0, 15)
     assert policy["ParametersInCacheKeyAndForwardedToOrigin"]["HeadersConfig"]["Headers"]["Items"] == ["Accept"]
+
+
+def test_the_cdn_can_be_switched_on_and_off_again(aws: Aws, origin: int) -> None:
+    way_in = WayIn(aws, origin, "switched")
+
+    def refused() -> bool:
+        return way_in.ask(way_in.balancer, f"/{PICTURE}").status_code == 403
+
+    for wanted in ("true", "false"):
+        _, complaint = aws.update("switched", Cdn=wanted, CommitID="a" * 40)
+        assert not complaint
+        assert refused() == (wanted == "true")
+        assert ("Distribution" in aws.resources("switched")) == (wanted == "true")
+    # The same load balancer, and nothing of the buckets was made anew.
+    left = aws.resources("switched")
+    assert {name: left[name] for name in way_in.resources} == way_in.resources
