@@ -1,12 +1,16 @@
 """What waits too long, and what can be made again, removed: on a real S3."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.curator.conftest import PICTURES, RESULTS, WEBSITE, Curator, Storage
+from tests.curator.conftest import PATIENCE_SECONDS, PICTURES, RESULTS, ROOT, WEBSITE, Curator, Storage
 
 PICTURE = "o/demo/cat/1795161488_a.png"
 SIBLING = "o/demo/cat/1795161488_a.png.png"
@@ -144,3 +148,23 @@ def test_what_is_not_there_is_told(curator: Curator) -> None:
     done = curator("clear", "--yes", "-k", "o/demo/cat/1795161488_nosuch.png")
 
     assert (done.code, done.err) == (3, "curator: No such picture\n")
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("n", 130, 6), ("y", 0, 0)])
+def test_on_a_terminal_it_asks_first(
+    curator: Curator, storage: Storage, made: list[str], answer: str, code: int, left: int
+) -> None:
+    master, terminal = pty.openpty()
+    command = [sys.executable, "-m", "curator", "clear"]
+    environment = {"PATH": os.environ["PATH"], **curator.variables}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    os.write(master, f"{answer}\n".encode())
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
+    os.close(master)
+    os.close(terminal)
+
+    assert "Remove all variants of o/? Originals stay." in err
+    assert process.returncode == code
+    assert len(storage.keys(RESULTS, "o/")) == left
