@@ -4,14 +4,15 @@
 RenderLoad is what the group scales by: renders under way or waiting, in percent of those that can go on at a time.
 """
 
+import contextlib
+import http.client
 import json
 import os
 import re
 import shutil
 import subprocess
-import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 # What was counted a minute ago; a reboot forgets it.
@@ -50,21 +51,30 @@ def hit_ratio(now: Numbers, before: Numbers) -> float | None:
     return 100 * hits / pictures if before and pictures >= _ENOUGH_PICTURES and hits >= 0 else None
 
 
+def _docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True, timeout=10).stdout
+
+
+@contextlib.contextmanager
+def _forgiving(room: str) -> Iterator[None]:
+    """Whoever tells nothing is left out: what else is known, such as a full disk, must be heard of all the more."""
+    try:
+        yield
+    except (OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError) as error:
+        print(f"{room} tells nothing: {error}")
+
+
 def _tell(room: str, port: int) -> list[str]:
     """What each container of a room tells under /metrics, by its address in the network of the rooms."""
-    command = ["docker", "ps", "--quiet", "--filter", f"label=com.docker.compose.service={room}"]
-    containers = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    texts = []
+    containers, texts = [], []
+    with _forgiving(room):
+        containers = _docker("ps", "--quiet", "--filter", f"label=com.docker.compose.service={room}").split()
     for container in containers:
-        networks = "{{json .NetworkSettings.Networks}}"
-        command = ["docker", "inspect", "--format", networks, container]
-        known = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-        address = next(network["IPAddress"] for name, network in known.items() if name.endswith("_rooms"))
-        try:
+        with _forgiving(room):
+            networks = json.loads(_docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container))
+            (address,) = (network["IPAddress"] for name, network in networks.items() if name.endswith("_rooms"))
             with urllib.request.urlopen(f"http://{address}:{port}/metrics", timeout=5) as answer:
                 texts.append(answer.read().decode())
-        except (urllib.error.URLError, TimeoutError) as error:
-            print(f"{room} tells nothing: {error}")
     return texts
 
 
@@ -90,7 +100,7 @@ def main() -> None:
         if value is not None
     ]
     command = ["aws", "cloudwatch", "put-metric-data", "--namespace", "Thumbstack", "--metric-data", json.dumps(data)]
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, timeout=30)
 
 
 if __name__ == "__main__":

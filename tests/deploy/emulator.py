@@ -110,8 +110,11 @@ class WayIn:
 
 
 @contextlib.contextmanager
-def running(log: Path, *, auth: bool = True) -> Iterator[Aws]:
-    """An emulator on a free port; with `auth` it enforces rights as AWS does."""
+def running(log: Path, *, auth: bool = True, hosts: Path | None = None) -> Iterator[Aws]:
+    """An emulator on a free port; with `auth` it enforces rights as AWS does.
+
+    It sends requests to an instance by its id as a host name. `hosts`, which takes root, is its own /etc/hosts.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -125,10 +128,12 @@ def running(log: Path, *, auth: bool = True) -> Iterator[Aws]:
         "IOT_MTLS_ENABLED": "0",
     }
     aws = Aws(port)
+    # A mount that nobody else sees, and an end with ours, whatever ours is.
+    private = ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", "sh", "-c"]
+    private += ['mount --bind "$1" /etc/hosts && shift && exec "$@"', "sh", str(hosts)]
+    command = [*(private if hosts else []), str(python_of("emulators")), "-m", "ministack"]
     with log.open("w") as out:
-        server = subprocess.Popen(
-            [python_of("emulators"), "-m", "ministack"], env=environment, cwd=log.parent, stdout=out, stderr=out
-        )
+        server = subprocess.Popen(command, env=environment, cwd=log.parent, stdout=out, stderr=out)
     try:
         deadline = time.monotonic() + 60
         while True:

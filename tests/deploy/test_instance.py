@@ -1,7 +1,9 @@
-"""What an instance tells CloudWatch, and whom it believes behind the CDN."""
+"""What an instance tells CloudWatch, whom it believes behind the CDN, and what is different in its Compose."""
 
 import json
+import os
 import runpy
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +60,21 @@ def test_only_those_who_ask_origins_are_believed_behind_the_cdn() -> None:
     networks = runpy.run_path(str(INSTANCE / "cloudfront_networks.py"))["networks"]
 
     assert networks(json.dumps(ranges)) == "203.0.113.0/24 192.0.2.0/25"
+
+
+@pytest.mark.docker
+def test_each_room_of_an_instance_logs_to_cloudwatch_and_has_its_secrets_in_files(docker_engine: None) -> None:
+    files = ["--env-file", os.devnull, "--file", "compose.yaml", "--file", "deploy/instance/compose.aws.yaml"]
+    said = dict.fromkeys(("SECURITY_KEYS", "S3_ENDPOINT"), "")
+    said |= dict.fromkeys(("AWS_REGION", "LOG_GROUP", "INSTANCE_ID", "SECRETS_DIGEST"), "x")
+    command = ["docker", "compose", *files, "config", "--format", "json"]
+    found = subprocess.run(
+        command, cwd=INSTANCE.parents[1], env={**os.environ, **said}, capture_output=True, check=True
+    )
+
+    for name, room in json.loads(found.stdout)["services"].items():
+        secrets = {"SECURITY_KEYS", "API_KEYS"} & room["environment"].keys()
+        mounted = {mount["target"] for mount in room["volumes"]} if "volumes" in room else set()
+        assert room["logging"]["driver"] == "awslogs", name
+        assert {f"/run/secrets/{secret}" for secret in secrets} == {one for one in mounted if "secrets" in one}, name
+        assert ("SECRETS_DIR" in room["environment"]) == bool(secrets) == ("labels" in room), name
