@@ -1,265 +1,92 @@
-"""An instance, really booted: the deployed launch template's user data, run by cloud-init under systemd in a container
-that has a Docker engine of its own and asks a metadata service for its role, as on AWS.
+"""Instances, really booted: the deployed launch template's user data, run by cloud-init under systemd in a container
+that has a Docker engine of its own and asks a metadata service for its role, as on AWS. The images are this checkout's.
 
-Not real: apt finds its packages installed, S3 and the registry are the emulator's, and it waits for no signals.
+Not real: apt finds its packages installed; S3, the registry and the load balancer are the emulator's, which knows no
+health checks and no groups: zone.py plays both, by the numbers of the template.
 """
 
-import base64
 import contextlib
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.deploy.emulator import REGION, Aws, running
 from tests.deploy.environments import ROOT
 from tests.deploy.metadata import ADDRESS
+from tests.deploy.zone import HealthChecks, Machine, Zone, docker, run, wait_until
+from tests.deploy.zone import zone as a_zone
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-IMAGE = "/thumbstack/tests/image"
-ROOMS = ("nginx", "uploader", "signer", "thumbor", "instance")
-# All that systemd and a Docker engine need; --privileged would ask for more than some machines have.
-RIGHTS = (
-    *("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "IPC_LOCK", "MKNOD"),
-    *("SYS_CHROOT", "AUDIT_WRITE", "DAC_READ_SEARCH", "SYSLOG"),
-)
+# Of the other commits only the images are there.
+UNKNOWN, BROKEN, NEXT = "f" * 40, "b" * 40, "c" * 40
+STACK = "pictures"
 
-pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(900)]
-
-
-def run(*command: str, check: bool = True, **options: Any) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-    told: str = done.stdout
-    return told.strip()
-
-
-def docker(*arguments: str, check: bool = True, **options: Any) -> str:
-    return run("docker", *arguments, check=check, **options)
-
-
-@dataclass
-class Machine:
-    """One instance."""
-
-    id: str
-    address: str
-
-    def run(self, *command: str, check: bool = True) -> str:
-        return docker("exec", self.id, *command, check=check)
-
-    def ended(self) -> str:
-        """How cloud-init ended, once it has."""
-        deadline = time.monotonic() + 600
-        # It says other things before it has begun.
-        while (status := self.run("cloud-init", "status", check=False)) not in ("status: done", "status: error"):
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(1)
-        return status
-
-    def signals(self) -> list[str]:
-        return self.run("cat", "/var/log/signals", check=False).splitlines()
-
-    def log(self) -> str:
-        return self.run("tail", "-n", "60", "/var/log/cloud-init-output.log", check=False)
-
-
-class Zone:
-    """What AWS is to an instance: the API, a registry, the metadata service, and who starts it."""
-
-    def __init__(self, aws: Aws, gateway: str, folder: Path) -> None:
-        self.aws = aws
-        self.seen_from_instances = f"http://{gateway}:{aws.port}"
-        self.registry = f"{gateway}:{aws.port}"
-        self._folder = folder
-        # What the metadata service tells each instance.
-        self._told: dict[str, Any] = {}
-        self._addresses: dict[str, str] = {}
-        self._metadata = folder / "metadata.json"
-        self._metadata.write_text("{}")
-
-    @contextlib.contextmanager
-    def metadata_service(self) -> Iterator[None]:
-        # The address is the same on all of AWS; here it is one more of the bridge's.
-        run("ip", "addr", "replace", f"{ADDRESS}/32", "dev", "docker0")
-        server = subprocess.Popen([sys.executable, str(ROOT / "tests/deploy/metadata.py"), str(self._metadata)])
-        try:
-            yield
-        finally:
-            server.terminate()
-            server.wait(10)
-            run("ip", "addr", "del", f"{ADDRESS}/32", "dev", "docker0", check=False)
-
-    def push_images(self) -> None:
-        """What `make build` built, under the commit."""
-        ecr = self.aws.client("ecr")
-        for room in ROOMS:
-            ecr.create_repository(repositoryName=f"thumbstack/{room}")
-            name = f"127.0.0.1:{self.aws.port}/thumbstack/{room}:{COMMIT}"
-            docker("tag", f"thumbstack/{room}:latest", name)
-            docker("push", "--quiet", name)
-            docker("rmi", name)
-
-    @contextlib.contextmanager
-    def instance(self, stack: str, number: int) -> Iterator[Machine]:
-        """One that the stack's group would start."""
-        resources = self.aws.resources(stack)
-        (version,) = self.aws.client("ec2").describe_launch_template_versions(
-            LaunchTemplateId=resources["LaunchTemplate"], Versions=["$Latest"]
-        )["LaunchTemplateVersions"]
-        data = version["LaunchTemplateData"]
-        # A name for each run: what an earlier one left would answer in its place.
-        name = f"i-{os.getpid():08x}{number:09x}"
-        given = [f"--cap-add={right}" for right in RIGHTS]
-        given += [f"--security-opt={what}" for what in ("seccomp=unconfined", "apparmor=unconfined")]
-        given += ["--security-opt=systempaths=unconfined", "--device-cgroup-rule=a *:* rwm", "--cgroupns=host"]
-        given += ["--tmpfs=/run", "--tmpfs=/tmp", "--volume=/var/lib/docker", "--volume=/sys/fs/cgroup:/sys/fs/cgroup"]
-        docker("create", "--name", name, "--hostname", name, *given, "thumbstack-machine")
-        try:
-            self._prepare(name, base64.b64decode(data["UserData"]).decode())
-            docker("start", name)
-            machine = Machine(name, "")
-            self._told[name] = {
-                "id": name,
-                "region": REGION,
-                "hops": data["MetadataOptions"]["HttpPutResponseHopLimit"],
-                "credentials": self._credentials(resources["InstanceRole"]),
-            }
-            self.know(machine)
-            # The group does so as soon as an instance runs.
-            self.aws.client("elbv2").register_targets(
-                TargetGroupArn=resources["TargetGroup"], Targets=[{"Id": name, "Port": 5000}]
-            )
-            yield machine
-        finally:
-            docker("rm", "--force", "--volumes", name, check=False)
-
-    def know(self, machine: Machine, hops: int | None = None) -> None:
-        """Let the metadata service know an instance by the address that it has now, and perhaps another hop limit."""
-        machine.address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", machine.id)
-        self._addresses[machine.id] = machine.address
-        told = {address: dict(self._told[name]) for name, address in self._addresses.items()}
-        told[machine.address]["hops"] = hops or told[machine.address]["hops"]
-        self._metadata.write_text(json.dumps(told))
-
-    def _prepare(self, name: str, user_data: str) -> None:
-        """Hand over the user data, and where AWS is here: a machine image of one's own may say so, too."""
-        root = self._folder / name
-        url = self.seen_from_instances
-        logs = {"logging": {"options": {"awslogs-endpoint": url}}}
-        files = {
-            "var/lib/cloud/seed/nocloud/user-data": user_data,
-            "var/lib/cloud/seed/nocloud/meta-data": f"instance-id: {name}\nlocal-hostname: {name}\n",
-            "root/.aws/config": f"[default]\nendpoint_url = {url}\n",
-            "etc/docker/daemon.json": json.dumps({"insecure-registries": [self.registry]}),
-            "etc/thumbstack/own.env": f"S3_ENDPOINT={url}\nTHUMBOR_PROCESSES=1\n",
-            "etc/thumbstack/own.yaml": json.dumps({"services": dict.fromkeys(ROOMS[:-1], logs)}),
-        }
-        for path, text in files.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(text)
-        docker("cp", f"{root}/.", f"{name}:/")
-
-    def _credentials(self, role: str) -> dict[str, str]:
-        arn = self.aws.client("iam").get_role(RoleName=role)["Role"]["Arn"]
-        found = self.aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="instance")["Credentials"]
-        return {
-            "Code": "Success",
-            "Type": "AWS-HMAC",
-            "LastUpdated": "2026-01-01T00:00:00Z",
-            "AccessKeyId": found["AccessKeyId"],
-            "SecretAccessKey": found["SecretAccessKey"],
-            "Token": found["SessionToken"],
-            "Expiration": found["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-
-    def serve(self, stack: str, *machines: Machine) -> None:
-        """Let the stack's load balancer ask these and no other."""
-        elb, group = self.aws.client("elbv2"), self.aws.resources(stack)["TargetGroup"]
-        health = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-        wanted = {machine.address for machine in machines}
-        gone = [{"Id": one["Target"]["Id"]} for one in health if one["Target"]["Id"] not in wanted]
-        # Those that come, before those that go.
-        elb.register_targets(TargetGroupArn=group, Targets=[{"Id": address, "Port": 5000} for address in wanted])
-        if gone:
-            elb.deregister_targets(TargetGroupArn=group, Targets=gone)
-
-    def deploy(self, stack: str, commit: str) -> None:
-        _, complaint = self.aws.update(
-            stack,
-            CommitID=commit,
-            ImageId=IMAGE,
-            ImageRepository=f"{self.registry}/thumbstack",
-            VPCCIDRBlock="172.17.0.0/16",
-            SubnetACIDRBlock="172.17.0.0/20",
-            SubnetBCIDRBlock="172.17.16.0/20",
-        )
-        assert not complaint
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
 def zone(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zone]:
     if os.geteuid() != 0:
         pytest.skip("only root may give the metadata service its address: no instance is booted")
-    folder = tmp_path_factory.mktemp("zone")
-    network = [] if os.environ.get("BUILD_NETWORK", "default") == "default" else ["--network", "host"]
-    base = ["--build-arg", f"BASE={os.environ.get('BASE', 'debian:trixie-slim')}"]
-    docker("build", *network, *base, "--tag", "thumbstack-machine", str(ROOT / "tests/deploy/machine"))
-    gateway = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge")
-    # Rights are seen enforced in test_update_stack.py; here the bucket policies would refuse plain HTTP.
-    with running(folder / "ministack.log", auth=False) as aws:
-        zone = Zone(aws, gateway, folder)
-        aws.client("ssm").put_parameter(Name=IMAGE, Value="ami-0123456789abcdef0", Type="String")
-        zone.push_images()
-        with zone.metadata_service():
-            yield zone
+    with a_zone(tmp_path_factory.mktemp("zone")) as here:
+        yield here
 
 
 @pytest.fixture(scope="module")
-def booted(zone: Zone) -> Iterator[Machine]:
-    """An instance of a commit that is well."""
-    zone.deploy("good", COMMIT)
-    with zone.instance("good", 1) as machine:
-        machine.ended()
-        yield machine
+def commit(zone: Zone) -> str:
+    """The checkout's, whose images are in the registry: with what is not committed yet, where there is such."""
+    head = run("git", "rev-parse", "HEAD", cwd=ROOT)
+    zone.build(head)
+    zone.deploy(STACK, head)
+    return head
 
 
-def test_a_good_commit_comes_up_and_says_so(booted: Machine) -> None:
-    assert booted.ended() == "status: done", booted.log()
-    (signal,) = booted.signals()
+class Group:
+    """The stack's instances, and the health checks that decide which of them are asked."""
 
-    assert f"--logical-resource-id InstanceGroup --unique-id {booted.id} --status SUCCESS" in signal
-    assert requests.get(f"http://{booted.address}:5000/readyz", timeout=10).status_code == 200
-    running_images = booted.run("docker", "ps", "--format", "{{.Image}} {{.Status}}").splitlines()
-    assert len(running_images) == 4
-    assert all(f":{COMMIT} Up" in line and "(healthy)" in line for line in running_images)
+    def __init__(self, zone: Zone) -> None:
+        self._zone = zone
+        self.checks = HealthChecks(zone.aws, zone.aws.resources(STACK)["TargetGroup"])
+        self.machines: list[Machine] = []
+
+    def launch(self) -> Machine:
+        machine = self._zone.launch(STACK)
+        self.machines.append(machine)
+        self.checks.add(machine)
+        return machine
+
+    def end(self, machine: Machine) -> None:
+        """As EC2 does; who was sent to it before has had his answer by then (deregistration_delay)."""
+        self.machines.remove(machine)
+        self.checks.remove(machine)
+        self._zone.end(machine)
 
 
-def test_secrets_are_in_files_that_only_their_room_sees(booted: Machine) -> None:
-    files = booted.run("sh", "-c", "stat -c '%n %a' /etc/thumbstack/secrets/*")
-    containers = booted.run("docker", "ps", "-q").split()
-    environments = booted.run("docker", "inspect", "--format", "{{json .Config.Env}}", *containers)
-    secret = booted.run("cat", "/etc/thumbstack/secrets/SECURITY_KEYS")
-
-    assert [line.split()[-1] for line in files.splitlines()] == ["400", "400"]
-    assert secret not in environments
-    assert secret not in booted.run("cat", "/etc/thumbstack/stack.env")
+@pytest.fixture(scope="module")
+def group(zone: Zone, commit: str) -> Iterator[Group]:
+    """As many as the template's MinSize, started at once."""
+    group = Group(zone)
+    try:
+        for _ in range(2):
+            group.launch()
+        for machine in group.machines:
+            machine.ended()
+        yield group
+    finally:
+        group.checks.stop()
 
 
 class Service:
     """The stack's service, asked at its load balancer, or at one of its instances."""
 
-    def __init__(self, zone: Zone, stack: str) -> None:
-        resources = zone.aws.resources(stack)
+    def __init__(self, zone: Zone) -> None:
+        resources = zone.aws.resources(STACK)
         described = zone.aws.client("elbv2").describe_load_balancers(LoadBalancerArns=[resources["LoadBalancer"]])
         secret = zone.aws.client("secretsmanager").get_secret_value(SecretId=resources["ApiKeys"])["SecretString"]
         self._balancer = zone.aws.url
@@ -280,29 +107,71 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(zone: Zone, booted: Machine) -> Service:
-    return Service(zone, "good")
+def service(zone: Zone, group: Group) -> Service:
+    return Service(zone)
 
 
-def test_it_answers_through_the_load_balancer(zone: Zone, booted: Machine, service: Service, coffee: bytes) -> None:
-    zone.serve("good", booted)
+@pytest.fixture
+def one(group: Group) -> Machine:
+    """Any instance that is well."""
+    return next(machine for machine in group.machines if machine.id in group.checks.healthy)
 
+
+def test_a_good_commit_comes_up_and_says_so(zone: Zone, group: Group, commit: str) -> None:
+    for machine in group.machines:
+        assert machine.ended() == "status: done", machine.log()
+        (signal,) = machine.signals()
+
+        assert f"--logical-resource-id InstanceGroup --unique-id {machine.id} --status SUCCESS" in signal
+        assert machine.status("/readyz") == 200
+        containers = machine.run("docker", "ps", "--format", "{{.Image}} {{.Status}}").splitlines()
+        assert len(containers) == len(zone.rooms)
+        assert all(f":{commit} Up" in line and "(healthy)" in line for line in containers)
+
+
+def test_what_runs_is_this_checkout(one: Machine, commit: str) -> None:
+    images = one.run("docker", "ps", "--format", "{{.Image}}").split()
+    revision = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
+    folder = ROOT / "deploy/instance"
+
+    assert set(one.run("docker", "image", "inspect", "--format", revision, *images).split()) == {commit}
+    assert requests.get(f"http://{one.address}:5000/version", timeout=10).json() == {"commit": commit}
+    for file in filter(Path.is_file, folder.iterdir()):
+        assert one.run("cat", f"/opt/thumbstack/{file.name}") == file.read_text().strip()
+
+
+def test_secrets_are_in_files_that_only_their_room_sees(one: Machine) -> None:
+    files = one.run("sh", "-c", "stat -c '%n %a %u' /etc/thumbstack/secrets/* /etc/thumbstack/stack.env")
+    containers = one.run("docker", "ps", "-q").split()
+    described = one.run("docker", "inspect", *containers)
+    secret = one.run("cat", "/etc/thumbstack/secrets/SECURITY_KEYS")
+
+    assert [line.split()[1:] for line in files.splitlines()] == [["400", "10001"], ["400", "10001"], ["600", "0"]]
+    assert one.run("stat", "-c", "%a", "/etc/thumbstack/secrets") == "700"
+    assert secret not in described
+    assert secret not in one.run("cat", "/etc/thumbstack/stack.env")
+    assert secret not in one.run("cat", "/var/log/cloud-init-output.log")
+
+
+def test_it_answers_through_the_load_balancer(one: Machine, service: Service, coffee: bytes) -> None:
     thumbnail = service.upload(coffee, "violin")
 
     answer = service.ask("GET", thumbnail)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/jpeg")
+    assert service.ask("GET", "/healthz").status_code == 200
     assert service.ask("DELETE", "/?name=violin").status_code == 200
-    assert service.ask("GET", thumbnail).status_code in (404, 410)
-    assert requests.post(f"http://{booted.address}:5000", files={"file": b""}, timeout=60).status_code in (401, 403)
+    # The one that was not asked hears of it within a minute: below.
+    assert requests.post(f"http://{one.address}:5000", files={"file": b""}, timeout=60).status_code in (401, 403)
 
 
-def test_it_tells_its_numbers(booted: Machine, zone: Zone) -> None:
-    booted.run("systemctl", "is-active", "thumbstack-publish.timer")
-    booted.run("systemctl", "start", "thumbstack-publish.service")
+def test_it_tells_its_numbers(one: Machine, zone: Zone) -> None:
+    one.run("systemctl", "is-active", "thumbstack-publish.timer")
+    one.run("systemctl", "start", "thumbstack-publish.service")
 
     metrics = zone.aws.client("cloudwatch").list_metrics(Namespace="Thumbstack")["Metrics"]
 
     assert {metric["MetricName"] for metric in metrics} >= {"RenderLoad", "DiskUsed"}
+    assert all(metric["Dimensions"] == [{"Name": "Stack", "Value": STACK}] for metric in metrics)
 
 
 def asks_for_a_token(machine: Machine, inside: bool) -> bool:
@@ -320,126 +189,186 @@ def asks_for_a_token(machine: Machine, inside: bool) -> bool:
     return subprocess.run(where, capture_output=True, check=False).returncode == 0
 
 
-def test_containers_get_credentials_with_the_templates_hop_limit_and_not_with_less(zone: Zone, booted: Machine) -> None:
-    assert asks_for_a_token(booted, inside=True)
+def test_containers_get_credentials_with_the_templates_hop_limit_and_not_with_less(zone: Zone, one: Machine) -> None:
+    assert asks_for_a_token(one, inside=True)
 
-    zone.know(booted, hops=1)
+    zone.know(one, hops=1)
     try:
-        assert asks_for_a_token(booted, inside=False)
-        assert not asks_for_a_token(booted, inside=True)
+        assert asks_for_a_token(one, inside=False)
+        assert not asks_for_a_token(one, inside=True)
     finally:
-        zone.know(booted)
+        zone.know(one)
 
 
-def test_an_unknown_commit_says_that_it_failed(zone: Zone) -> None:
-    zone.deploy("bad", "f" * 40)
+def test_user_data_run_again_changes_nothing(one: Machine) -> None:
+    containers = one.run("docker", "ps", "--quiet", "--no-trunc")
+    one.run("sh", "-c", "tar -c /etc/hostname | docker import - left/over")
 
-    with zone.instance("bad", 2) as machine:
-        assert machine.ended() == "status: error"
-        (signal,) = machine.signals()
+    one.run("sh", "-c", "/var/lib/cloud/instance/scripts/part-001 >>/var/log/cloud-init-output.log 2>&1")
 
-        assert signal.endswith("--status FAILURE")
+    assert one.run("docker", "ps", "--quiet", "--no-trunc") == containers
+    assert one.signals()[-1].endswith("--status SUCCESS")
+    # Nor is there anything on the disk that no container needs.
+    assert one.run("docker", "ps", "--all", "--quiet", "--no-trunc") == containers
+    assert one.run("docker", "image", "ls", "--quiet", "left/over") == ""
 
 
 # --- Two of them.
 
 
-@pytest.fixture(scope="module")
-def second(zone: Zone, booted: Machine) -> Iterator[Machine]:
-    with zone.instance("good", 3) as machine:
-        assert machine.ended() == "status: done", machine.log()
-        yield machine
+class Load:
+    """People who ask for a picture and upload others, again and again: when they asked, and what they got."""
 
+    def __init__(self, service: Service, picture: str, body: bytes) -> None:
+        self._service, self._picture, self._body = service, picture, body
+        self.answers: list[tuple[float, int | str]] = []
+        self._under_way: dict[int, float] = {}
+        self._enough = threading.Event()
 
-@contextlib.contextmanager
-def load(service: Service, path: str) -> Iterator[list[tuple[float, int | str]]]:
-    """Somebody who asks for a picture again and again: when he asked, and what he got."""
-    answers: list[tuple[float, int | str]] = []
-    enough = threading.Event()
-
-    def ask() -> None:
-        while not enough.wait(0.05):
-            asked = time.monotonic()
+    def _ask(self, number: int) -> None:
+        count = 0
+        while not self._enough.wait(0.1):
+            asked = self._under_way[number] = time.monotonic()
+            count += 1
             try:
-                answers.append((asked, service.ask("GET", path).status_code))
+                # One of them uploads, under a new name each time.
+                answer = (
+                    self._service.ask("POST", "/", files={"file": (f"busker-{asked}.jpg", self._body)})
+                    if number == 0
+                    else self._service.ask("GET", self._picture)
+                )
+                outcome: int | str = answer.status_code if answer.ok else f"{answer.status_code} {answer.text}"
             except requests.RequestException as error:
-                answers.append((asked, repr(error)))
+                outcome = repr(error)
+            self.answers.append((asked, outcome))
+            del self._under_way[number]
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield answers
-    finally:
-        enough.set()
-        thread.join()
+    def go_on(self, answers: int = 40) -> None:
+        """Let so many more be answered."""
+        enough = len(self.answers) + answers
+        wait_until(lambda: len(self.answers) >= enough)
+
+    def settle(self) -> None:
+        """Wait until whoever has asked before now has his answer."""
+        now = time.monotonic()
+        wait_until(lambda: all(asked > now for asked in list(self._under_way.values())))
+
+    def outcomes(self, since: float = 0) -> set[int | str]:
+        return {outcome for asked, outcome in self.answers if asked >= since}
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Load"]:
+        threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            self.go_on()
+            yield self
+            self.go_on()
+        finally:
+            self._enough.set()
+            for thread in threads:
+                thread.join()
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+@pytest.fixture
+def load(service: Service, coffee: bytes) -> Iterator[Load]:
+    with Load(service, service.upload(coffee, "lute"), coffee).running() as load:
+        yield load
 
 
 def test_what_one_takes_the_other_shows_and_what_one_deletes_both_have_forgotten_in_a_minute(
-    booted: Machine, second: Machine, service: Service, coffee: bytes
+    group: Group, service: Service, coffee: bytes
 ) -> None:
-    thumbnail = service.upload(coffee, "guitar", at=booted)
+    first, second = group.machines
+    thumbnail = service.upload(coffee, "guitar", at=first)
     assert service.ask("GET", thumbnail, at=second).status_code == 200
-    assert service.ask("GET", thumbnail, at=booted).status_code == 200
+    assert service.ask("GET", thumbnail, at=first).status_code == 200
 
-    assert service.ask("DELETE", "/?name=guitar", at=booted).status_code == 200
+    assert service.ask("DELETE", "/?name=guitar", at=first).status_code == 200
     deleted = time.monotonic()
 
-    assert service.ask("GET", thumbnail, at=booted).status_code in (404, 410)
+    assert service.ask("GET", thumbnail, at=first).status_code in (404, 410)
     wait_until(lambda: service.ask("GET", thumbnail, at=second).status_code in (404, 410))
     # The one bound that is promised to callers, and so the one time that is asserted.
     assert time.monotonic() - deleted < 60
 
 
-def test_one_that_is_killed_takes_nothing_along_and_comes_back_by_itself(
-    zone: Zone, booted: Machine, second: Machine, service: Service, coffee: bytes
+def test_a_commit_that_is_unknown_or_broken_says_so_and_why_while_the_old_one_serves(
+    zone: Zone, group: Group, commit: str, load: Load
 ) -> None:
-    thumbnail = service.upload(coffee, "banjo", at=second)
-    zone.serve("good", booted, second)
+    zone.spoil(BROKEN, "thumbor", of=commit)
+    zone.deploy(STACK, BROKEN)
+    broken = zone.launch(STACK)
+    zone.deploy(STACK, UNKNOWN)
+    unknown = zone.launch(STACK)
 
-    with load(service, thumbnail) as answers:
-        wait_until(lambda: len(answers) > 20)
-        docker("kill", booted.id)
-        # Health checks do this on AWS after three failures; the emulator has none.
-        zone.serve("good", second)
-        seen_dead = time.monotonic()
-        count = len(answers)
-        wait_until(lambda: len(answers) > count + 40)
+    for machine, reason in ((unknown, "manifest unknown"), (broken, "start: the rooms do not come up")):
+        assert machine.ended() == "status: error", machine.log()
+        (signal,) = machine.signals()
+        assert f"--unique-id {machine.id} --status FAILURE" in signal
+        # The machine does not outlive its failure.
+        streams = zone.aws.client("logs").get_log_events(
+            logGroupName=f"/thumbstack/{STACK}", logStreamName=f"{machine.id}/start"
+        )
+        assert reason in streams["events"][0]["message"]
+        zone.remove(machine)
 
-    assert {status for asked, status in answers if asked > seen_dead} == {200}
-    # As after a reboot: nothing is started but the machine.
-    docker("start", booted.id)
-    zone.know(booted)
-    wait_until(lambda: readiness(booted) == 200)
-
-
-def readiness(machine: Machine) -> int:
-    try:
-        return requests.get(f"http://{machine.address}:5000/readyz", timeout=10).status_code
-    except requests.RequestException:
-        return 0
+    # As CloudFormation then does, which waits for signals; the emulator does not.
+    zone.deploy(STACK, commit)
+    load.go_on()
+    assert load.outcomes() == {200, 201}
 
 
-def test_an_instance_that_is_replaced_fails_nobody(
-    zone: Zone, booted: Machine, second: Machine, service: Service, coffee: bytes
+@pytest.fixture
+def new_commit(zone: Zone) -> str:
+    zone.build(NEXT)
+    return NEXT
+
+
+def test_an_instance_of_a_new_commit_takes_the_place_of_an_old_one_and_fails_nobody(
+    zone: Zone, group: Group, new_commit: str, load: Load, service: Service
 ) -> None:
-    thumbnail = service.upload(coffee, "lute", at=booted)
-    zone.serve("good", booted)
+    zone.deploy(STACK, new_commit)
 
-    with load(service, thumbnail) as answers:
-        wait_until(lambda: len(answers) > 20)
-        zone.serve("good", booted, second)
-        zone.serve("good", second)
-        # The load balancer waits for what is under way (deregistration_delay), then the machine is shut down.
-        time.sleep(2)
-        docker("stop", "--time", "100", booted.id)
-        count = len(answers)
-        wait_until(lambda: len(answers) > count + 40)
+    # One step of the update, which goes on one by one: MaxBatchSize, and MinInstancesInService.
+    old = group.machines[0]
+    new = group.launch()
+    assert new.ended() == "status: done", new.log()
+    assert new.signals()[-1].endswith("--status SUCCESS")
+    assert new.id in group.checks.healthy
+    group.checks.remove(old)
+    load.settle()
+    group.end(old)
 
-    assert {status for _, status in answers} == {200}
+    load.go_on()
+    assert load.outcomes() == {200, 201}
+    assert service.ask("GET", "/version", at=new).json() == {"commit": new_commit}
+
+
+def test_one_that_is_killed_is_found_out_and_replaced(group: Group, load: Load, zone: Zone) -> None:
+    victim = group.machines[0]
+
+    docker("kill", victim.id)
+    wait_until(lambda: victim.id not in group.checks.healthy)
+    found_out = time.monotonic()
+    group.end(victim)
+    replacement = group.launch()
+
+    assert replacement.ended() == "status: done", replacement.log()
+    wait_until(lambda: replacement.id in group.checks.healthy)
+    load.go_on()
+    assert load.outcomes(since=found_out) == {200, 201}
+    # Before, some were sent to the dead one, and were told so by the load balancer, or had half an answer.
+    lost = load.outcomes() - {200, 201}
+    assert all(f"Target {victim.id}:5000" in str(one) or "IncompleteRead" in str(one) for one in lost), lost
+
+
+def test_after_a_reboot_all_is_there_again_by_itself(zone: Zone, group: Group) -> None:
+    machine = group.machines[0]
+
+    docker("restart", "--time", "100", machine.id)
+    zone.know(machine)
+
+    wait_until(lambda: machine.status("/readyz") == 200)
+    assert machine.run("systemctl", "is-active", "thumbstack-publish.timer") == "active"

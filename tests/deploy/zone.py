@@ -166,6 +166,7 @@ class Zone:
         # What the metadata service tells each instance.
         self._told: dict[str, Any] = {}
         self._machines: list[Machine] = []
+        self._removals: list[subprocess.Popen[bytes]] = []
         # What runs on an instance: all that is in no profile.
         self.rooms = compose("config", "--services").split()
 
@@ -222,8 +223,8 @@ class Zone:
         self._machines.append(machine)
         given = [f"--cap-add={right}" for right in _RIGHTS]
         given += [f"--security-opt={what}" for what in ("seccomp=unconfined", "apparmor=unconfined")]
-        given += ["--security-opt=systempaths=unconfined", "--device-cgroup-rule=a *:* rwm", "--cgroupns=host"]
-        given += ["--tmpfs=/run", "--tmpfs=/tmp", "--volume=/var/lib/docker", "--volume=/sys/fs/cgroup:/sys/fs/cgroup"]
+        given += ["--security-opt=systempaths=unconfined", "--device-cgroup-rule=a *:* rwm"]
+        given += ["--cgroupns=private", "--tmpfs=/run", "--tmpfs=/tmp", "--volume=/var/lib/docker"]
         given += [f"--label={_OURS}", f"--add-host={self._registry.partition(':')[0]}:{self._gateway}"]
         docker("create", "--name", machine.id, "--hostname", machine.id, *given, MACHINE)
         self._prepare(machine.id, base64.b64decode(data["UserData"]).decode())
@@ -243,10 +244,13 @@ class Zone:
         there = [one for one in self._machines if one.address]
         told = {one.address: dict(self._told[one.id]) for one in there}
         told[machine.address]["hops"] = hops or told[machine.address]["hops"]
-        self.metadata.write_text(json.dumps(told))
-        # In place: whoever has mounted it sees the file and not its name.
-        names = "".join(f"{one.address} {one.id}\n" for one in there)
-        self._hosts.write_text(f"127.0.0.1 localhost\n{names}")
+        # Somebody may just look: neither is ever half there. The second is written in place, because it is mounted.
+        new = self.metadata.with_suffix(".new")
+        new.write_text(json.dumps(told))
+        new.replace(self.metadata)
+        with self._hosts.open("r+") as hosts:
+            hosts.write("127.0.0.1 localhost\n" + "".join(f"{one.address} {one.id}\n" for one in there))
+            hosts.truncate()
 
     def end(self, machine: Machine) -> None:
         """Shut it down, as EC2 does at first, and take it away."""
@@ -254,13 +258,14 @@ class Zone:
         self.remove(machine)
 
     def remove(self, machine: Machine) -> None:
-        docker("rm", "--force", "--volumes", machine.id, check=False)
-        machine.address = ""
+        """Take it away; nobody waits for its disk."""
+        command = ["docker", "rm", "--force", "--volumes", machine.id]
+        self._removals.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
 
     def leave(self) -> None:
         """Take away all that was made."""
-        for machine in self._machines:
-            self.remove(machine)
+        for removal in self._removals:
+            removal.wait()
         _sweep()
 
     def _prepare(self, name: str, user_data: str) -> None:
