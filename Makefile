@@ -80,7 +80,7 @@ clean-data: ## delete all pictures, keys and logs of `make run`, after asking (D
 	@exec deploy/clean-data "$(DATA)"
 
 .PHONY: bench
-bench: $(INSTALLED) ## measure against the plain thing (ONLY="hits many_hits signing misses crops rivals nodes faults uploads start_stop health many_uploads curator", ARGS)
+bench: $(INSTALLED) ## measure against the plain thing (ONLY="hits many_hits signing misses crops rivals nodes faults uploads start_stop health many_uploads curator browser", ARGS)
 	@for one in $(or $(ONLY),hits misses uploads start_stop); do $(BIN)/python -m bench.$$one $(ARGS); done
 
 # Later files win: a laptop's defaults, the keys of $(DATA), what .env chooses. The shell's own variables win over all.

@@ -200,7 +200,7 @@ class Stack:
     def processes(self) -> dict[str, list[int]]:
         """Process ids by room."""
         found: dict[str, list[int]] = {}
-        for pid in _descendants(self._process.pid) if self._process else ():
+        for pid in descendants(self._process.pid) if self._process else ():
             try:
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
@@ -217,12 +217,13 @@ def processor_seconds(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """A process and all that it started."""
     try:
         lists = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     except OSError:
         return []
-    return [pid, *(below for pids in lists for child in pids for below in _descendants(int(child)))]
+    return [pid, *(below for pids in lists for child in pids for below in descendants(int(child)))]
 
 
 @contextmanager

@@ -48,6 +48,29 @@ def docker_engine() -> None:
     pytest.skip(_NO_ENGINE)
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """A real browser."""
+    return _program("chromium", "nothing is tried in a browser")
+
+
+@pytest.fixture(scope="session")
+def npm() -> str:
+    """Who builds client/."""
+    return _program("npm", "what client/ builds is not compared with what is committed, nor seen by axe")
+
+
+def _program(name: str, otherwise: str) -> str:
+    """Where a program is. Without it the tests that need it are skipped; with CI=true they fail."""
+    found = shutil.which(name)
+    if found:
+        return found
+    why = f"there is no {name} on this machine: {otherwise}"
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Let no skipped test pass for a green run where everything must be tested.
 

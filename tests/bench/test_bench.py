@@ -92,7 +92,7 @@ def test_a_failure_in_a_thread_is_told() -> None:
     "script",
     [
         *("hits", "many_hits", "signing", "misses", "crops", "rivals", "nodes", "faults", "uploads", "start_stop"),
-        *("health", "curator"),
+        *("health", "curator", "browser"),
     ],
 )
 def test_every_script_tells_what_it_is_for(script: str) -> None:
@@ -203,6 +203,26 @@ def test_faults_are_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     # The fault was there: some were refused, and in the other drill somebody was killed.
     assert drills["S3 503"]["misses"]["statuses"].keys() - {"200"}
     assert drills["Thumbor killed"]["note"] == "2 kills"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.stack
+def test_photographs_are_dropped_in_a_browser(chromium: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few small ones; the script itself ends with 1 where one does not arrive."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.browser", "--files", "3", "--size", "600", "400"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])["results"][0]["sides"]["widget"]
+    assert figures["uploaded"] == 3
+    assert figures["MB at most"] > figures["MB of the script's heap at last"] > 0
     assert list(tmp_path.iterdir()) == []
 
 

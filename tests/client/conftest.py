@@ -1,7 +1,5 @@
 """A real browser, the whole service as `make run` starts it, and pages of another origin."""
 
-import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -28,29 +26,16 @@ _FLAGS = [
 ]
 
 
-def _program(name: str) -> str:
-    """Where a program is; without it the tests that need it are skipped, and with CI=true they fail."""
-    found = shutil.which(name)
-    if found:
-        return found
-    why = f"there is no {name} on this machine: what client/ builds is not tested by it"
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="session")
-def packages() -> Path:
+def packages(npm: str) -> Path:
     """node_modules as client/package-lock.json has it."""
-    _program("npm")
     subprocess.run(["make", "client/node_modules/.package-lock.json"], cwd=ROOT, check=True)
     return CLIENT / "node_modules"
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(chromium: str) -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
-    chromium = _program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
         yield browser

@@ -147,7 +147,7 @@ def open_area(page: Page, stack: Stack, site: Site) -> Iterator[Open]:
                 <main><h1>A page</h1>{body.format(div)}</main>
                 <script src="{stack.url}/client/thumbstack-upload.js"></script>""",
                 csp=f"default-src 'none'; script-src {stack.url}; style-src 'self' {stack.url}; "
-                f"connect-src {stack.url}; "
+                f"connect-src {stack.url} {stack.s3_endpoint}; "
                 "form-action 'self'; base-uri 'none'",
             )
         )
@@ -579,6 +579,28 @@ def test_s3_itself_is_understood(open_area: Open, page: Page, message: str, code
 
     assert area.refused()["code"] == code
     assert area.count("/direct") == 2
+
+
+def test_a_storage_of_another_origin_takes_the_file_itself(open_area: Open, page: Page, stack: Stack) -> None:
+    """As with UPLOAD_URL: no nginx of ours between, S3's own CORS and XML."""
+    area = open_area()
+
+    def elsewhere(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json() | {"url": f"{stack.s3_endpoint}/{stack.pictures_bucket}"}
+        if "tampered.jpg" in (route.request.post_data or ""):
+            told["data"]["policy"] = "e30="
+        route.fulfill(response=answer, json=told)
+
+    page.route("**/generate_policy", elsewhere)
+    area.drop((name(), "image/jpeg", jpeg()))
+    area.uploaded()
+    assert [area.count(path) for path in ("/direct", "/complete", "/")] == [0, 1, 0]
+
+    area.drop(("tampered.jpg", "image/jpeg", jpeg()))
+
+    refusal = area.refused()
+    assert (refusal["code"], refusal["status"]) == ("ticket_refused", 403)
 
 
 def test_a_ticket_of_a_page_left_open_is_renewed(open_area: Open, page: Page) -> None:

@@ -1,5 +1,5 @@
 import { claimedType } from "./limits";
-import { type Patience, persistently, post, UploadError } from "./request";
+import { ask, type Patience, persistently, send, UploadError } from "./request";
 
 /** A picture as the service tells of it. */
 export interface Picture extends Record<string, unknown> {
@@ -30,8 +30,6 @@ interface Ticket {
   lifetime: number;
 }
 
-/** The inspection of a large picture may have to wait for others. */
-const INSPECTION = 300_000;
 /** So much of a ticket's life is left to post with it. */
 const MARGIN = 0.1;
 
@@ -116,7 +114,7 @@ class Errand {
     this.report.checking();
     const fields = this.fields({ key: this.ticket?.data.key ?? "" });
     try {
-      const answer = await this.persistently(() => post(this.service.complete, fields, this.signal, INSPECTION));
+      const answer = await this.persistently(() => ask(this.service.complete, fields, this.signal));
       return answer as Picture;
     } catch (error) {
       if (maybe && error instanceof UploadError && error.code === "no_such_picture") {
@@ -134,7 +132,7 @@ class Errand {
     }
     form.append("file", this.file, this.name);
     const answer = await this.persistently(() =>
-      post(this.service.uploads, form, this.signal, INSPECTION, (sent, total) => this.sent(sent, total)),
+      send(this.service.uploads, form, this.signal, (sent, total) => this.sent(sent, total)),
     );
     return (answer.pictures as Picture[])[0] as Picture;
   }
@@ -149,7 +147,7 @@ class Errand {
       wish.content_type = type;
     }
     const had = Date.now();
-    const answer = await post(this.service.tickets, this.fields(wish), this.signal);
+    const answer = await ask(this.service.tickets, this.fields(wish), this.signal);
     const data = answer.data as Record<string, string>;
     // Both by the service's clock: this one may be wrong.
     const signed = (data.x_amz_date ?? "").replace(/^(....)(..)(..)T(..)(..)(..)Z$/, "$1-$2-$3T$4:$5:$6Z");
@@ -173,7 +171,7 @@ class Errand {
     // S3 reads nothing behind the file.
     form.append("file", this.file);
     this.posted = true;
-    await post(url, form, this.signal, undefined, (sent, total) => this.sent(sent, total));
+    await send(url, form, this.signal, (sent, total) => this.sent(sent, total));
   }
 
   private fields(fields: Record<string, string>): URLSearchParams {

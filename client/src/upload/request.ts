@@ -24,8 +24,9 @@ export interface Patience {
 }
 
 const LONGEST_PAUSE = 60_000;
-/** Without a byte of it gone for so long, a request is dead. */
+/** A file of which nothing more has gone for so long is stuck; and one that is not answered: what nginx allows, and more. */
 const SILENCE = 60_000;
+const ANSWER = 330_000;
 
 /** Milliseconds before the next try: twice as long each time, and not all pages in the same moment. */
 export function backoff(tried: number, delay: number, retryAfter = 0, chance = Math.random()): number {
@@ -54,53 +55,64 @@ export async function persistently<T>(
   }
 }
 
-/** POST a form and read the answer; a status that is no success is thrown. */
-export function post(
+/** POST a few fields and read the answer; a status that is no success is thrown. */
+export async function ask(url: string, fields: URLSearchParams, signal: AbortSignal): Promise<Record<string, unknown>> {
+  let response: Response;
+  let text: string;
+  try {
+    // Browsers have six connections to a server at a time: this must not stand behind large files.
+    response = await fetch(url, { method: "POST", body: fields, signal, credentials: "omit", priority: "high" });
+    text = await response.text();
+  } catch {
+    throw ended(signal);
+  }
+  return judged(response.status, text, response.headers.get("Retry-After"));
+}
+
+/** POST a form with a file, telling how much of it is sent. fetch could not say that. */
+export function send(
   url: string,
-  form: FormData | URLSearchParams,
+  form: FormData,
   signal: AbortSignal,
-  patience: number = SILENCE,
-  progress?: (sent: number, total: number) => void,
+  progress: (sent: number, total: number) => void,
 ): Promise<Record<string, unknown>> {
   return new Promise((resolve, reject) => {
-    // fetch does not tell how much it has sent.
     const request = new XMLHttpRequest();
     let timer = 0;
     const abort = () => request.abort();
-    const awake = () => {
-      clearTimeout(timer);
-      timer = window.setTimeout(abort, patience);
-    };
-    const fail = () => reject(signal.aborted ? signalled() : new UploadError("unreachable"));
     request.onloadend = () => {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
     };
     request.onload = () => {
-      const answer = read(request.responseText);
-      if (request.status >= 200 && request.status < 300) {
-        resolve(answer);
-      } else {
-        reject(refused(request, answer));
+      try {
+        // A header that another origin may not read is null, and complained about by some browsers.
+        const after = /^retry-after: *(.*)$/im.exec(request.getAllResponseHeaders())?.[1];
+        resolve(judged(request.status, request.responseText, after));
+      } catch (error) {
+        reject(error);
       }
     };
-    request.onerror = request.onabort = fail;
-    if (progress) {
-      // Listened to, a request to another origin is asked for beforehand.
-      request.upload.onprogress = (event) => {
-        awake();
-        progress(event.loaded, event.total);
-      };
-    }
-    if (signal.aborted) {
-      fail();
-      return;
-    }
+    request.onerror = request.onabort = () => reject(ended(signal));
+    request.upload.onprogress = (event) => {
+      progress(event.loaded, event.total);
+      // Not before it has begun: it may have to wait for a connection.
+      clearTimeout(timer);
+      timer = window.setTimeout(abort, event.loaded < event.total ? SILENCE : ANSWER);
+    };
     signal.addEventListener("abort", abort);
     request.open("POST", url);
-    awake();
-    request.send(form);
+    if (signal.aborted) {
+      reject(signalled());
+    } else {
+      request.send(form);
+    }
   });
+}
+
+/** Why there is no answer: nobody wants it any more, or nobody could be reached. */
+function ended(signal: AbortSignal): Error {
+  return signal.aborted ? signalled() : new UploadError("unreachable");
 }
 
 /** What a request is ended with that nobody wants any more. */
@@ -118,12 +130,16 @@ function read(text: string): Record<string, unknown> {
   }
 }
 
-function refused(request: XMLHttpRequest, answer: Record<string, unknown>): UploadError {
+/** The answer, where its status is a success; else it is thrown. */
+function judged(status: number, text: string, retryAfter: string | null | undefined): Record<string, unknown> {
+  const answer = read(text);
+  if (status >= 200 && status < 300) {
+    return answer;
+  }
   const detail = String(answer.error ?? "");
-  const code = answer.code ?? (answer.storage ? storageCode(request.status, detail) : "unknown");
-  // An unlisted header is null, and is not complained about where none is named.
-  const after = /retry-after: *(\d+)/i.exec(request.getAllResponseHeaders())?.[1];
-  return new UploadError(String(code), request.status, detail, Number(after ?? 0));
+  const code = answer.code ?? (answer.storage ? storageCode(status, detail) : "unknown");
+  // A date would be one by another clock.
+  throw new UploadError(String(code), status, detail, Number.parseInt(retryAfter ?? "", 10) || 0);
 }
 
 /** S3's own refusals, where files go to it without our nginx between. */

@@ -23,5 +23,7 @@ export interface Patience {
 export declare function backoff(tried: number, delay: number, retryAfter?: number, chance?: number): number;
 /** Try until it works, or the trouble is one that stays, or patience ends. */
 export declare function persistently<T>(attempt: () => Promise<T>, { retries, delay }: Patience, signal: AbortSignal, waits: (error: UploadError, milliseconds: number) => void): Promise<T>;
-/** POST a form and read the answer; a status that is no success is thrown. */
-export declare function post(url: string, form: FormData | URLSearchParams, signal: AbortSignal, patience?: number, progress?: (sent: number, total: number) => void): Promise<Record<string, unknown>>;
+/** POST a few fields and read the answer; a status that is no success is thrown. */
+export declare function ask(url: string, fields: URLSearchParams, signal: AbortSignal): Promise<Record<string, unknown>>;
+/** POST a form with a file, telling how much of it is sent. fetch could not say that. */
+export declare function send(url: string, form: FormData, signal: AbortSignal, progress: (sent: number, total: number) => void): Promise<Record<string, unknown>>;
