@@ -105,7 +105,7 @@ ENV PATH=/srv/curator/bin:$PATH TMPDIR=/var/spool/thumbstack
 # It waits for commands; being there is all that it does meanwhile. The first look comes after one interval, and `up --wait`,
 # so each start of an instance, waits for that.
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 CMD ["test", "-x", "/srv/curator/bin/curator"]
-CMD ["sleep", "infinity"]
+CMD ["curator/idle"]
 
 # Only where there is no AWS.
 FROM room AS s3
