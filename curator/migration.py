@@ -11,7 +11,7 @@ from curator.flags import Flags
 from curator.key_list import KeyList
 from curator.renders import Renders
 from curator.room import Room
-from curator.sources import Found, Source, shown
+from curator.sources import Found, Source
 from curator.work import Outcome, Work
 from thumbstack.inspection import Limits
 from thumbstack.intake import Arrival, Intake, Seen
@@ -90,23 +90,22 @@ class Migration:
             at_once=config.decodes_at_once,
         )
 
-    def do(self, found: Found) -> Outcome:
-        """Bring one here, unless it is."""
+    def do(self, found: Found) -> tuple[Outcome, str]:
+        """Bring one here, unless it is; says under which key."""
         target = self._target(found)
         there, earlier = self._there(target)
         if there and not self._flags.force:
             self._mapping.write(found.path, str(there))
             self._render(there)
-            return Outcome.SKIPPED
+            return Outcome.SKIPPED, str(there)
         if self._flags.dry_run:
-            where = folder_prefix(target.app, target.folder) + (target.own or target.marked)
-            self._work.say(f"{shown(found.path)} would be {where}.*")
-            return Outcome.PROCESSED
+            # Its type is known when it is fetched.
+            return Outcome.PROCESSED, f"{folder_prefix(target.app, target.folder)}{target.own or target.marked}.*"
         with tempfile.SpooledTemporaryFile(_SPOOLED_FROM_BYTES) as spool:
             picture, is_new = self._taken_in(found, target, there, earlier, cast(BinaryIO, spool))
         self._mapping.write(found.path, str(picture))
         self._render(picture, anew=self._flags.force)
-        return Outcome.PROCESSED if is_new or self._flags.force else Outcome.SKIPPED
+        return Outcome.PROCESSED if is_new or self._flags.force else Outcome.SKIPPED, str(picture)
 
     def _target(self, found: Found) -> Target:
         kept = PictureKey.parse(found.path)

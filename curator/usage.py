@@ -53,19 +53,15 @@ def usage(flags: Flags, app: str | None) -> None:
         click.echo(json.dumps({name: asdict(one) for name, one in counted.items()}))
         return
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("app")
-    columns = ("pictures", "bytes", "other files", "bytes", "waiting", "bytes", "results", "bytes")
-    for column in columns:
-        table.add_column(column, justify="right")
+    table.add_column("app", no_wrap=True)
+    for kind in ("pictures", "other files", "waiting", "results"):
+        table.add_column(kind, justify="right", no_wrap=True)
     for name, one in counted.items():
-        table.add_row(
-            name,
-            *(
-                decimal(number) if column == "bytes" else f"{number:,}"
-                for column, number in zip(columns, asdict(one).values(), strict=True)
-            ),
-        )
-    Console().print(table)
+        numbers = list(asdict(one).values())
+        cells = (f"{number:,}  {decimal(size)}" for number, size in zip(numbers[::2], numbers[1::2], strict=True))
+        table.add_row(name, *cells)
+    # As wide as it comes where it goes to a file.
+    Console(width=None if Console().is_terminal else 200).print(table)
 
 
 def count(buckets: Buckets, app: str | None = None) -> dict[str, Usage]:

@@ -38,6 +38,9 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
+Did = Outcome | tuple[Outcome, str]
+
+
 @dataclass
 class Tally:
     """What became of all."""
@@ -107,14 +110,15 @@ class Work:
         if self._flags.verbose:
             click.echo(text, err=self._flags.json or self._silent)
 
-    def run(self, things: Iterable[T], do: Callable[[T], Outcome], named: Callable[[T], str] = str) -> Tally:
+    def run(self, things: Iterable[T], do: Callable[[T], Did], named: Callable[[T], str] = str) -> Tally:
         """Do each of the things, ``--jobs`` at a time and never many more in hand; count what becomes of them.
 
-        `do` says what became of a thing, or raises. Things are taken one by one: a listing may be any length.
+        `do` says what became of a thing, and what it made where that is worth a word, or raises. Things are taken one
+        by one: a listing may be any length.
         """
         self._began = time.monotonic()
         with self._progress(), self._stoppable(), ThreadPoolExecutor(self._flags.jobs) as pool:
-            under_way: dict[Future[Outcome], str] = {}
+            under_way: dict[Future[Did], str] = {}
             try:
                 for thing in things:
                     if self.tally.ended:
@@ -151,7 +155,7 @@ class Work:
             click.echo(f"duration: {_duration(tally.seconds)}", err=self._silent)
         sys.exit(tally.exit_code)
 
-    def _settle(self, under_way: dict[Future[Outcome], str], done: Iterable[Future[Outcome]]) -> None:
+    def _settle(self, under_way: dict[Future[Did], str], done: Iterable[Future[Did]]) -> None:
         for future in list(done):
             name = under_way.pop(future)
             if future.cancelled():
@@ -159,13 +163,14 @@ class Work:
                 continue
             error = future.exception()
             if error is None:
-                outcome = future.result()
+                did = future.result()
+                outcome, made = did if isinstance(did, tuple) else (did, "")
                 self._in_a_row = 0
                 if outcome is Outcome.PROCESSED:
                     self.tally.processed += 1
                 else:
                     self.tally.skipped += 1
-                self.say(f"{outcome} {name}")
+                self.say(f"{outcome} {name}" + (f" -> {made}" if made else ""))
             else:
                 self._failed(name, error)
             self._show()

@@ -75,7 +75,8 @@ def test_pictures_come_from_another_provider_with_its_own_credentials(
     lines = first.out.splitlines()
     assert lines[-2] == "images: 2, skipped: 0, processed: 2, errors: 0"
     assert lines[-1].startswith("duration: 0:00:")
-    assert sorted(lines[:-2]) == sorted(f"processed {key}" for key in pictures)
+    assert [line.split(" -> ")[0] for line in sorted(lines[:-2])] == sorted(f"processed {key}" for key in pictures)
+    assert sorted(line.split(" -> ")[1] for line in lines[:-2]) == storage.keys(PICTURES, "o/")
     assert sums(again.out) == "images: 2, skipped: 2, processed: 0, errors: 0"
     assert digests(storage) == sorted(map(digest, pictures.values()))
 
@@ -207,7 +208,7 @@ def test_a_dry_run_stores_nothing_and_says_what_it_would(keeper: Curator, old: S
     done = keeper("migrate", *SOURCE, "--dry-run", "-v")
 
     assert sums(done.out) == "dry run, nothing was changed: images: 4, skipped: 0, processed: 4, errors: 0"
-    assert "1400000001_7920.png would be o/demo/1400000001-7920--" in done.out
+    assert "processed 1400000001_7920.png -> o/demo/1400000001-7920--" in done.out
     assert storage.keys(PICTURES) == []
     assert storage.keys(RESULTS) == []
 
