@@ -13,6 +13,9 @@ DATA ?= .data
 # Only who changes client/ needs Node.
 NODE := $(shell command -v npm)
 CLIENT_INSTALLED := client/node_modules/.package-lock.json
+# And only who changes a Jenkinsfile, Java.
+JAVA := $(shell command -v java)
+GROOVY_LINT := tests/jenkins/node_modules/.package-lock.json
 
 .PHONY: help
 help: ## print this list
@@ -54,6 +57,9 @@ lint: lint_py ## check that, shell, YAML and the template
 	$(BIN)/cfn-lint --regions eu-west-1 us-east-1 --include-checks I -t cf_template.yaml
 	@$(if $(NODE),$(MAKE) $(CLIENT_INSTALLED) && cd client && npm run --silent lint,\
 	echo '!!! NOT LINTED: client/, as there is no npm here.'; [ "$${CI:-}" != true ])
+	@$(if $(and $(NODE),$(JAVA)),$(MAKE) $(GROOVY_LINT) && tests/jenkins/node_modules/.bin/npm-groovy-lint --noserver --loglevel warning \
+	--config $(CURDIR)/tests/jenkins/groovylint.json --failon warning $(addprefix $(CURDIR)/,Jenkinsfile_build Jenkinsfile_deploy),\
+	echo '!!! NOT LINTED: the Jenkinsfiles, as there is no npm or no java here.'; [ "$${CI:-}" != true ])
 
 .PHONY: format
 format: $(INSTALLED) ## put the Python and the TypeScript into their usual form
@@ -64,6 +70,10 @@ format: $(INSTALLED) ## put the Python and the TypeScript into their usual form
 # Not `npm ci`: where a registry has not every platform's Biome, the lock cannot name them, and it would refuse.
 $(CLIENT_INSTALLED): client/package-lock.json
 	@cd client && npm install --no-save --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(GROOVY_LINT): tests/jenkins/package-lock.json
+	@cd tests/jenkins && npm install --no-save --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 .PHONY: client
@@ -86,8 +96,8 @@ bench: $(INSTALLED) ## measure against the plain thing (ONLY="hits many_hits sig
 # Later files win: a laptop's defaults, the keys of $(DATA), what .env chooses. The shell's own variables win over all.
 COMPOSE = docker compose $(addprefix --env-file ,deploy/laptop.env $(DATA)/secrets.env $(wildcard .env))
 # Where an image comes from: the commit, and the commit's own date, so that the same commit makes the same image.
-build push clean up: export GIT_COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-build push clean up: export CREATED ?= $(shell git show -s --format=%cI 2>/dev/null || echo unknown)
+build push clean test_images up: export GIT_COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+build push clean test_images up: export CREATED ?= $(shell git show -s --format=%cI 2>/dev/null || echo unknown)
 
 $(DATA)/secrets.env:
 	@python3 deploy/keys.py $@
@@ -104,6 +114,20 @@ build: $(DATA)/secrets.env ## build the images, one a room, and the files of an 
 .PHONY: push
 push: $(DATA)/secrets.env $(INSTALLED) ## push what was built: make push REGISTRY=docker.io/<you> (or <account>.dkr.ecr.<region>.amazonaws.com)
 	@$(IMAGES) push
+
+# A project of their own on a free port, with a laptop's settings whatever .env says.
+.PHONY: test_images
+test_images: export COMPOSE_PROJECT_NAME = thumbstack-test-$(shell echo $$PPID)
+test_images: export COMPOSE_PROFILES = local
+test_images: export OPEN_APP = demo
+test_images: export HOST = 127.0.0.1
+test_images: export PORT = 0
+test_images: export PUBLIC_URL =
+test_images: export IMAGE_TAG = $(GIT_COMMIT)
+test_images: $(DATA)/secrets.env $(INSTALLED) ## start the images that were built of this commit, and see that they do their work
+	@trap '$(COMPOSE) down --volumes' EXIT; \
+	$(COMPOSE) up --no-build --detach --wait || { $(COMPOSE) ps --all; $(COMPOSE) logs --tail 20; exit 1; }; \
+	URL=http://$$($(COMPOSE) port nginx 5000) STACK_NAME= PRIVATE_API_KEY= COMMIT_ID=$$GIT_COMMIT $(BIN)/python -m deploy.smoke
 
 .PHONY: clean
 clean: $(DATA)/secrets.env $(INSTALLED) ## remove the images that were built of this commit (GIT_COMMIT)
@@ -127,6 +151,18 @@ logs: $(DATA)/secrets.env ## follow the logs of all containers (ARGS=uploader: o
 .PHONY: update_stack
 update_stack: $(INSTALLED) ## create or update the service on AWS: make update_stack STACK_NAME=pictures VPCCIDRBlock=... (docs/aws.md)
 	@exec $(BIN)/python -m deploy.update_stack
+
+.PHONY: stack_changes
+stack_changes: $(INSTALLED) ## tell what make update_stack would change, and change nothing
+	@exec $(BIN)/python -m deploy.update_stack --changes
+
+.PHONY: stack_commit
+stack_commit: $(INSTALLED) ## tell the commit that a stack has (STACK_NAME)
+	@exec $(BIN)/python -m deploy.update_stack --commit
+
+.PHONY: smoke
+smoke: $(INSTALLED) ## upload, look at a thumbnail, delete: make smoke URL=http://localhost:5000, or STACK_NAME=pictures
+	@exec $(BIN)/python -m deploy.smoke $(ARGS)
 
 .PHONY: delete_stack
 delete_stack: $(INSTALLED) ## end the service on AWS; the originals and the access logs are kept (STACK_NAME)

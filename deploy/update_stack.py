@@ -1,7 +1,8 @@
 """Creates or updates the service on AWS, telling what happens and why: `make update_stack` (docs/aws.md).
 
 Parameters of cf_template.yaml are variables of their names; what is not given stays as it is, or has its default.
-STACK_NAME names the stack, CommitID is the checkout's commit unless it is said. With --delete the stack is ended.
+STACK_NAME names the stack, CommitID is the checkout's commit unless it is said. With --delete the stack is ended, with
+--changes it stays as it is and only the changes are told, and with --commit the commit that it has.
 """
 
 import argparse
@@ -62,11 +63,20 @@ class Stack:
                 return None
             raise
 
-    def update(self, variables: Mapping[str, str]) -> None:
+    def commit(self) -> str:
+        """The commit that its instances start with; nothing where there is no stack that was ever whole."""
+        if self.status() in (None, "REVIEW_IN_PROGRESS", *_STILLBORN):
+            return ""
+        return self._known_parameters().get("CommitID", "")
+
+    def update(self, variables: Mapping[str, str], *, only_tell: bool = False) -> None:
         """Bring it to the template and these variables; raises StoppedError where it did not get there."""
         template = self._template.read_text()
         status = self.status()
         if status in _STILLBORN:
+            if only_tell:
+                print(f"{self.name} was never created whole: it would be deleted and created anew")
+                return
             print(f"{self.name} was never created whole: deleting what is left of it")
             self.delete()
             status = None
@@ -93,6 +103,12 @@ class Stack:
             ) from error
         if not self._has_changes(made["Id"], made["StackId"] if new else None):
             print(f"No changes: {self.name} is as it should be.")
+        elif only_tell:
+            self._aws.delete_change_set(ChangeSetName=made["Id"])
+            if status is None:
+                # What a change set leaves of a stack that was never there.
+                self._aws.delete_stack(StackName=made["StackId"])
+            return
         else:
             self._remember_events()
             self._aws.execute_change_set(ChangeSetName=made["Id"])
@@ -253,7 +269,10 @@ def _checked_out() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--delete", action="store_true", help="end the stack; the originals are kept")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--delete", action="store_true", help="end the stack; the originals are kept")
+    instead.add_argument("--changes", action="store_true", help="only tell what an update would change")
+    instead.add_argument("--commit", action="store_true", help="only tell the commit that it has, or nothing")
     arguments = parser.parse_args()
     variables = {name: value for name, value in os.environ.items() if value}
     try:
@@ -262,8 +281,11 @@ def main() -> None:
         stack = Stack(variables.get("STACK_NAME", "thumbstack"), session)
         if arguments.delete:
             stack.delete()
+        elif arguments.commit:
+            print(stack.commit())
         else:
-            stack.update({"CommitID": variables.get("CommitID") or _checked_out()} | variables)
+            given = {"CommitID": variables.get("CommitID") or _checked_out()} | variables
+            stack.update(given, only_tell=arguments.changes)
     except ClientError as error:
         # Without the name of the call: what is to be changed is said behind it.
         sys.exit(f"update_stack: {error.response['Error']['Message']}")

@@ -552,7 +552,7 @@ def test_who_does_not_reach_aws_is_told_in_one_line(
 def test_who_stops_looking_is_told_that_aws_goes_on(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: Any) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Stack, "update", interrupted)
@@ -561,3 +561,33 @@ def test_who_stops_looking_is_told_that_aws_goes_on(
 
     assert complaint == "130"
     assert "AWS goes on" in capsys.readouterr().err
+
+
+def test_what_an_update_would_change_is_told_and_nothing_is_done(aws: Aws, deployed: dict[str, str]) -> None:
+    def change_sets() -> Any:
+        return aws.client("cloudformation").list_change_sets(StackName="pictures")["Summaries"]
+
+    before = change_sets()
+
+    told, complaint = aws.update("pictures", "--changes", CommitID="d" * 40)
+
+    assert not complaint
+    assert "modify   LaunchTemplate" in told
+    assert aws.client("ssm").get_parameter(Name="/pictures/commit")["Parameter"]["Value"] == COMMIT
+    assert change_sets() == before
+    assert "No changes: pictures is as it should be." in aws.update("pictures", "--changes", CommitID=COMMIT)[0]
+
+
+def test_of_a_stack_that_is_none_yet_the_changes_are_told_and_nothing_is_left(aws: Aws) -> None:
+    told, complaint = aws.update("planned", "--changes", **GIVEN)
+
+    assert not complaint
+    assert "add      InstanceGroup" in told
+    with pytest.raises(ClientError, match="does not exist"):
+        aws.client("cloudformation").describe_stacks(StackName="planned")
+
+
+def test_the_commit_of_a_stack_can_be_asked(aws: Aws, deployed: dict[str, str]) -> None:
+    assert aws.update("pictures", "--commit") == (f"{COMMIT}\n", "")
+    assert aws.update("nowhere", "--commit") == ("\n", "")
+    assert aws.make("stack_commit", STACK_NAME="pictures").stdout == f"{COMMIT}\n"

@@ -1,0 +1,151 @@
+"""`make smoke`, and what it says of a service that does not do its work: a scripted one, as the real one cannot be told
+to show the wrong picture. With the real one it goes through in tests/stack/test_smoke.py and tests/jenkins.
+"""
+
+import http.server
+import io
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from deploy import smoke
+from deploy.smoke import FailedError, Service
+
+COMMIT = "a" * 40
+KEY = "o/shop/smoke/1795184232_39e542715aed6d8f0ab0.jpg"
+
+
+def jpeg(width: int, height: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width, height)).save(out, "JPEG")
+    return out.getvalue()
+
+
+class Scripted(http.server.ThreadingHTTPServer):
+    """A service that does what it is told: `wrong` has other answers by step."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.wrong: dict[str, tuple[int, bytes]] = {}
+        self.kept = False
+        self.asked: list[str] = []
+
+    def answer(self, step: str) -> tuple[int, bytes]:
+        self.asked.append(step)
+        picture = {
+            "name": "smoke.jpg", "key": KEY, "url": f"{self.url}/{KEY}", "content_type": "image/jpeg", "width": 640,
+            "height": 480, "frames": 1, "bytes": 1, "sha256": "", "altered": False, "uploaded": "2026-11-20T12:00:00Z",
+            "dominant_color": None, "placeholder": None, "urls": {},
+        }  # fmt: skip
+        right = {
+            "ready": (200, b'{"ready": true}'),
+            "commit": (200, json.dumps({"commit": COMMIT}).encode()),
+            "upload": (201, json.dumps({"status": "Uploaded", "pictures": [picture]}).encode()),
+            "sign": (200, json.dumps({"url": f"{self.url}/thumbnail"}).encode()),
+            "thumbnail": (200, jpeg(100, 75)),
+            "delete": (
+                200,
+                json.dumps({"status": "gone", "originals": 1, "results": 1, "edge": 1, "keys": []}).encode(),
+            ),
+            "gone": (200 if self.kept else 410, b"{}"),
+        }
+        if step == "upload":
+            self.kept = True
+        answer = self.wrong.get(step, right[step])
+        if step == "delete" and answer[0] == 200:
+            self.kept = False
+        return answer
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        paths = {
+            "/readyz": "ready",
+            "/version": "commit",
+            "/sign": "sign",
+            "/thumbnail": "thumbnail",
+            f"/{KEY}": "gone",
+        }
+        step = {"DELETE": "delete", "POST": "upload"}.get(self.command, "")
+        server = self.server
+        assert isinstance(server, Scripted)
+        status, body = server.answer(paths.get(self.path, step))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - http.server's own names
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    server = Scripted()
+    threading.Thread(target=server.serve_forever).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_all_steps_are_told(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
+    smoke.smoke(Service(scripted.url, None), COMMIT, wait=0)
+
+    told = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert told == ["ready", "commit", "upload", "thumbnail", "delete", "gone"]
+
+
+REFUSED = b'{"error": "Not today.", "code": "storage_error"}'
+
+
+@pytest.mark.parametrize(
+    ("step", "answer", "complaint"),
+    [
+        ("ready", (503, b'{"ready": false, "reasons": {"s3": "away"}}'), '/readyz after 0 s: 503 {"ready": false'),
+        ("commit", (200, b'{"commit": "b"}'), f"b answers, not {COMMIT}."),
+        ("commit", (404, b""), "something unknown answers"),
+        ("upload", (500, REFUSED), "Not today."),
+        ("thumbnail", (502, REFUSED), "502"),
+        ("thumbnail", (200, b"<html>"), "is no picture"),
+        ("thumbnail", (200, jpeg(640, 480)), "640x480, and 100x75 was asked for."),
+        ("delete", (400, REFUSED), "Not today."),
+        ("gone", (200, b""), "still answers 200 after 0 s."),
+    ],
+    ids=["not-ready", "other-commit", "no-version", "upload", "thumbnail", "no-picture", "size", "delete", "not-gone"],
+)
+def test_the_first_step_that_fails_is_told_and_no_picture_is_left(
+    scripted: Scripted,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    step: str,
+    answer: tuple[int, bytes],
+    complaint: str,
+) -> None:
+    monkeypatch.setattr(smoke, "_GONE_SECONDS", 0)
+    scripted.wrong[step] = answer
+
+    with pytest.raises(FailedError) as failed:
+        smoke.smoke(Service(scripted.url, None), COMMIT, wait=0)
+
+    assert complaint in str(failed.value)
+    assert f"{step:<10} FAILED: " in capsys.readouterr().out
+    if "upload" in scripted.asked and step != "upload":
+        assert "delete" in scripted.asked
+
+
+def test_an_address_where_nobody_is_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("URL", "http://127.0.0.1:1")
+    monkeypatch.setattr("sys.argv", ["smoke", "--wait", "0"])
+
+    with pytest.raises(SystemExit, match=r"smoke: http://127.0.0.1:1 does not do its work: .*no answer \(Connection"):
+        smoke.main()
