@@ -172,6 +172,17 @@ def test_until_a_thumbnail_is_there_its_placeholder_is_seen(stack: Stack, page: 
     assert card.evaluate("image => image.style.backgroundImage") == ""
 
 
+def test_a_thumbnail_of_a_busy_service_comes_later(
+    stack: Stack, page: Page, photo: Picture, complaints: list[str]
+) -> None:
+    page.route(f"**/t/card/u/{photo.key}", lambda route: route.fulfill(status=503, json=BUSY), times=1)
+    page.goto(stack.url)
+
+    card = page.locator("#gallery li", has_text=photo.name)
+    expect(card.locator("img")).to_have_js_property("naturalWidth", 600)
+    refused(complaints, 503)
+
+
 def test_a_picture_has_an_address_of_its_own_and_back_closes_it(stack: Stack, page: Page, photo: Picture) -> None:
     page.goto(stack.url)
     link = page.locator("#gallery a", has_text=photo.name)

@@ -14,6 +14,9 @@ export interface Picture {
   crop?: string;
 }
 
+// As long as a busy service's Retry-After.
+const PAUSE_MS = 5000;
+const TRIES = 4;
 const UNITS = ["bytes", "kB", "MB", "GB"];
 
 /** A number of bytes as people read it. */
@@ -52,8 +55,12 @@ export function presetOptions(picture: Picture, name: string): string {
   return rest.join("/").slice(0, -picture.key.length - 1);
 }
 
-/** Paints what is known of a picture behind it until it is there. */
+/** Shows a picture, and until it is there what is known of it; a service that is busy is asked again. */
 export function paint(image: HTMLImageElement, picture: Picture, address: string): void {
+  let left = TRIES;
+  image.addEventListener("error", () => {
+    if (--left > 0) setTimeout(() => (image.src = address), PAUSE_MS);
+  });
   const { style } = image;
   image.classList.add("awaited");
   style.backgroundColor = picture.dominant_color ?? "";
