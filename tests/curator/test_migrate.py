@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 import os
 import random
@@ -14,6 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
 
 from tests.curator.collection import broken, collection, picture
 from tests.curator.conftest import PICTURES, RESULTS, Curator, Storage
@@ -125,6 +127,26 @@ def test_a_stored_reference_still_finds_its_picture(keeper: Curator, old: Storag
     named = [key for key in keys if key.startswith(f"o/demo/{folder_for('Ma Photo')}/")]
     assert len(named) == 1
     assert storage.client().head_object(Bucket=PICTURES, Key=named[0])["Metadata"]["name"] == "Ma Photo.png"
+
+
+def test_what_is_taken_out_of_uploads_is_taken_out_of_these_too(
+    keeper: Curator, old: Storage, storage: Storage
+) -> None:
+    exif, out = Image.Exif(), io.BytesIO()
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (46.0, 30.0, 0.0), 3: "E", 4: (7.0, 30.0, 0.0)})
+    Image.new("RGB", (40, 30), "teal").save(out, "JPEG", exif=exif)
+    old.client().put_object(Bucket="old", Key="summit.jpg", Body=out.getvalue())
+
+    keeper("migrate", *SOURCE)
+    again = keeper("migrate", *SOURCE)
+
+    (key,) = storage.keys(PICTURES, "o/demo/summit/")
+    found = storage.client().get_object(Bucket=PICTURES, Key=key)
+    with Image.open(io.BytesIO(out.getvalue())) as sent, Image.open(found["Body"]) as kept:
+        assert sent.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+        assert not kept.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+    assert found["Metadata"]["sha256-sent"] == digest(out.getvalue())
+    assert sums(again.out) == "images: 1, skipped: 1, processed: 0, errors: 0"
 
 
 def test_variants_that_the_old_backend_made_are_no_originals(keeper: Curator, old: Storage, storage: Storage) -> None:
