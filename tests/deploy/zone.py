@@ -24,7 +24,7 @@ from tests.deploy.metadata import ADDRESS
 
 IMAGE = "/thumbstack/tests/image"
 MACHINE = "thumbstack-machine"
-# Marks all containers of ours, so that a later run finds what a killed one left.
+# Marks all containers and images of ours, so that a later run finds what a killed one left, and nobody else's.
 _OURS = "thumbstack-boot"
 # All that systemd and a Docker engine need; --privileged would ask for more than some machines have.
 _RIGHTS = (
@@ -176,7 +176,7 @@ class Zone:
             *("--profile", "build", "build", "--quiet", *self.rooms, "instance"),
             GIT_COMMIT=commit,
             CREATED=run("git", "show", "-s", "--format=%cI", cwd=ROOT),
-            IMAGE_REPOSITORY=f"127.0.0.1:{self.aws.port}/thumbstack",
+            IMAGE_REPOSITORY=f"127.0.0.1:{self.aws.port}/{_OURS}",
             IMAGE_TAG=commit,
         )
         self._push(commit)
@@ -190,13 +190,13 @@ class Zone:
         self._push(commit)
 
     def _image(self, room: str, commit: str) -> str:
-        return f"127.0.0.1:{self.aws.port}/thumbstack/{room}:{commit}"
+        return f"127.0.0.1:{self.aws.port}/{_OURS}/{room}:{commit}"
 
     def _push(self, commit: str) -> None:
         ecr = self.aws.client("ecr")
         for room in (*self.rooms, "instance"):
             with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
-                ecr.create_repository(repositoryName=f"thumbstack/{room}")
+                ecr.create_repository(repositoryName=f"{_OURS}/{room}")
             docker("push", "--quiet", self._image(room, commit))
 
     def deploy(self, stack: str, commit: str) -> None:
@@ -204,7 +204,7 @@ class Zone:
             stack,
             CommitID=commit,
             ImageId=IMAGE,
-            ImageRepository=f"{self._registry}/thumbstack",
+            ImageRepository=f"{self._registry}/{_OURS}",
             VPCCIDRBlock="172.17.0.0/16",
             SubnetACIDRBlock="172.17.0.0/20",
             SubnetBCIDRBlock="172.17.16.0/20",
@@ -335,8 +335,10 @@ def _sweep() -> None:
     containers = docker("ps", "--all", "--quiet", "--filter", f"label={_OURS}").split()
     if containers:
         docker("rm", "--force", "--volumes", *containers, check=False)
-    listed = ["--filter", "reference=127.0.0.1:*/thumbstack/*", "--filter", f"reference={MACHINE}"]
-    images = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", *listed).split()
+    listed = ["--filter", f"reference=127.0.0.1:*/{_OURS}/*", "--filter", f"reference={MACHINE}"]
+    # What was pushed is also known by its digest, be it without a tag.
+    name = '{{.Repository}}{{if eq .Tag "<none>"}}@{{.Digest}}{{else}}:{{.Tag}}{{end}}'
+    images = docker("image", "ls", "--digests", "--format", name, *listed).split()
     if images:
         docker("image", "rm", *images, check=False)
 
