@@ -20,15 +20,15 @@ from packageurl import PackageURL
 _DPKG = "var/lib/dpkg/status"
 
 
-def is_of(path: Path, identity: str) -> bool:
-    """Whether that file is the bill of this very image."""
-    return path.exists() and json.loads(path.read_text()).get("serialNumber") == _serial_number(identity).urn
+def is_of(path: Path, image: str, identity: str) -> bool:
+    """Whether that file is the bill of this very image, under this very name."""
+    return path.exists() and json.loads(path.read_text()).get("serialNumber") == _serial_number(image, identity).urn
 
 
 def write(image: str, identity: str, commit: str, created: str) -> str:
     """What is in an image, which is known to the engine by that name; the same image gives the same bill."""
     packages = sorted(_packages(image), key=lambda one: str(one.purl))
-    bom = Bom(serial_number=_serial_number(identity), components=packages)
+    bom = Bom(serial_number=_serial_number(image, identity), components=packages)
     name = image.rpartition(":")[0]
     bom.metadata.component = Component(name=name, version=commit, type=ComponentType.CONTAINER, bom_ref=identity)
     bom.register_dependency(bom.metadata.component, packages)
@@ -38,8 +38,8 @@ def write(image: str, identity: str, commit: str, created: str) -> str:
     return make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2) + "\n"
 
 
-def _serial_number(identity: str) -> uuid.UUID:
-    return uuid.uuid5(uuid.NAMESPACE_OID, identity)
+def _serial_number(image: str, identity: str) -> uuid.UUID:
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"{image}@{identity}")
 
 
 def _packages(image: str) -> Iterator[Component]:

@@ -93,7 +93,7 @@ def describe(built: list[Image]) -> None:
     for image in built:
         _done(_docker("image", "tag", image.name, image.by_commit))
         identity = image.built()["Id"]
-        if not bill.is_of(image.bill, identity):
+        if not bill.is_of(image.bill, image.by_commit, identity):
             text = bill.write(image.by_commit, identity, image.commit, image.created)
             image.bill.write_text(text)
         print(f"{image.by_commit}  {image.bill.relative_to(ROOT)}")

@@ -19,7 +19,7 @@ from tests.deploy import emulator, registry
 from tests.deploy.registry import Registry
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("instance", "nginx", "s3", "signer", "thumbor", "uploader")
+ROOMS = ("curator", "instance", "nginx", "s3", "signer", "thumbor", "uploader")
 # Not `thumbstack`: what this machine has built for itself stays as it is.
 REPOSITORY = "thumbstack-images-test"
 
@@ -178,7 +178,7 @@ def test_a_login_comes_from_the_environment_and_is_left_nowhere(
         ({"REGISTRY": "127.0.0.1:1"}, 'could not be pushed: Get "http://127.0.0.1:1/v2/"'),
         (
             {"REGISTRY": "h.example", "GIT_COMMIT": "b" * 40},
-            f"/instance:{'b' * 40} is not there: run `make build` first.",
+            f":{'b' * 40} is not there: run `make build` first.",
         ),
         ({"REGISTRY": "h.example", "REGISTRY_USER": "me"}, "REGISTRY_USER and REGISTRY_PASSWORD go together"),
     ],
