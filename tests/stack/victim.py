@@ -56,7 +56,7 @@ def settled(stack: Stack, shown: bytes, hidden: bytes) -> Victim:
         assert answer.status == 200, answer
         bodies.add(answer.body)
     # One of each preset, and the website's. The last is stored a moment after its answer.
-    assert stack.eventually(lambda: len(stack.results(picture.key)) == len(picture.urls) + 1)
+    assert stack.eventually(lambda: len(stack.results(picture.key)) >= len(picture.urls) + 1)
     return Victim(picture, secret, targets, resized, frozenset(bodies))
 
 
