@@ -20,6 +20,7 @@ import boto3
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from thumbstack.client import Picture, Thumbstack
 from thumbstack.refusal import Refused
@@ -70,6 +71,8 @@ class Service:
                 if told.status_code == 200:
                     return self._url
                 answer = f"{told.status_code} {told.text.strip()[:300]}"
+            except (InvalidSchema, InvalidURL, MissingSchema) as error:
+                raise FailedError(f"{self._url} is no address: make smoke URL={_URL}") from error
             except requests.RequestException as error:
                 answer = f"no answer ({type(error).__name__})"
             if time.monotonic() - began > within:

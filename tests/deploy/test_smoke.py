@@ -149,3 +149,9 @@ def test_an_address_where_nobody_is_is_a_sentence(
 
     with pytest.raises(SystemExit, match=r"smoke: http://127.0.0.1:1 does not do its work: .*no answer \(Connection"):
         smoke.main()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://"])
+def test_what_is_no_address_is_not_waited_for(url: str) -> None:
+    with pytest.raises(FailedError, match="is no address: make smoke URL=http://localhost:5000"):
+        Service(url, None).ready(3600)
