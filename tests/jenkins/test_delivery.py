@@ -10,6 +10,7 @@ one; the stage's command is the Jenkinsfile's own.
 import base64
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -29,7 +30,8 @@ from tests.jenkins.jenkins import ROOT, Played, git, play
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(900)]
 
 STACK = "delivered"
-REPOSITORY = "thumbstack-jenkins-test"
+# A name of this run only: what a run that was killed left behind is not this one's.
+REPOSITORY = f"thumbstack-jenkins-test-{secrets.token_hex(4)}"
 CREDENTIALS = {"aws-access-key-id": "test", "aws-secret-access-key": "test", "registry": "docker:secret"}
 NETWORK = {"VPCCIDRBlock": "10.20.0.0/16", "SubnetACIDRBlock": "10.20.0.0/20", "SubnetBCIDRBlock": "10.20.16.0/20"}
 IMAGE = "/thumbstack/tests/image"
@@ -82,9 +84,9 @@ class Fleet(threading.Thread):
 
     def _start(self, commit: str) -> bool:
         resources = self._aws.resources(STACK)
-        secrets = self._aws.client("secretsmanager")
+        manager = self._aws.client("secretsmanager")
         for name, logical in (("SECURITY_KEYS", "SecurityKeys"), ("API_KEYS", "ApiKeys")):
-            self._variables[name] = secrets.get_secret_value(SecretId=resources[logical])["SecretString"]
+            self._variables[name] = manager.get_secret_value(SecretId=resources[logical])["SecretString"]
         self._variables |= {
             "IMAGE_REPOSITORY": f"{self._hub.host}/thumbstack",
             "IMAGE_TAG": commit,
@@ -164,10 +166,13 @@ class Estate:
         """An agent's folder, with the packages of npm that an earlier build has left there."""
         workspace = self.folder / name
         for room in ("client", "tests/jenkins"):
+            # make lint has installed them already, if it ran.
+            subprocess.run(["make", f"{room}/node_modules/.package-lock.json"], cwd=ROOT, check=True)
             (workspace / room / "node_modules").mkdir(parents=True)
             for package in (ROOT / room / "node_modules").iterdir():
                 (workspace / room / "node_modules" / package.name).symlink_to(package)
-        shutil.copytree(ROOT / ".mypy_cache", workspace / ".mypy_cache", dirs_exist_ok=True)
+        if (ROOT / ".mypy_cache").exists():
+            shutil.copytree(ROOT / ".mypy_cache", workspace / ".mypy_cache")
         return workspace
 
     def play(self, name: str, parameters: dict[str, str] | None = None) -> Played:
