@@ -19,7 +19,7 @@ GROOVY_LINT := tests/jenkins/node_modules/.package-lock.json
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements.lock requirements-uv.lock
 	@deploy/bootstrap
@@ -51,7 +51,7 @@ lint_py: $(INSTALLED) ## check the style and the types of the Python
 	$(BIN)/mypy
 
 .PHONY: lint
-lint: lint_py ## check that, shell, YAML and the template
+lint: lint_py ## check that, shell, YAML, the template and, with npm (and java), client/ and the Jenkinsfiles
 	git ls-files -z --cached --others --exclude-standard | xargs -0 grep -lIZE '^#!.*\b(bash|sh)$$' -- | xargs -0 -r $(BIN)/shellcheck
 	git ls-files -z --cached --others --exclude-standard '*.yml' '*.yaml' | xargs -0 -r $(BIN)/yamllint --strict
 	$(BIN)/cfn-lint --regions eu-west-1 us-east-1 --include-checks I -t cf_template.yaml
@@ -130,7 +130,7 @@ test_images: $(DATA)/secrets.env $(INSTALLED) ## start the images that were buil
 	URL=http://$$($(COMPOSE) port nginx 5000) STACK_NAME= PRIVATE_API_KEY= COMMIT_ID=$$GIT_COMMIT $(BIN)/python -m deploy.smoke
 
 .PHONY: clean
-clean: $(DATA)/secrets.env $(INSTALLED) ## remove the images that were built of this commit (GIT_COMMIT)
+clean: $(DATA)/secrets.env $(INSTALLED) ## remove the images and bills that were built of this commit (GIT_COMMIT)
 	@$(IMAGES) clean
 
 .PHONY: up
