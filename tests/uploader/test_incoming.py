@@ -10,6 +10,8 @@ from PIL import Image
 
 from thumbstack.buckets import Buckets
 from thumbstack.picture_key import PictureKey
+from uploader import create_app
+from uploader.config import Config
 
 PUBLIC = {"Authorization": "Bearer shop-public-0123456789"}
 KEEPER = {"Authorization": "Bearer shop-private-0123456789"}
@@ -204,6 +206,22 @@ def test_a_picture_is_turned_under_a_new_name(
     assert (answer["width"], answer["height"]) == size
     # And its new name is enough to find it again.
     assert client.post("/rotate", data={"filename": answer["filename"]}).status_code == 200
+
+
+def test_a_picture_that_grows_as_it_is_turned_is_kept(config: Config) -> None:
+    body = io.BytesIO()
+    # The same rows over and over are small; turned, they are columns.
+    Image.effect_noise((400, 1), 99).resize((400, 400), Image.Resampling.NEAREST).save(body, "PNG")
+    client = create_app(config.model_copy(update={"max_upload_bytes": len(body.getvalue())})).test_client()
+    held = hold(client, body.getvalue(), "rows.png")
+    client.post("/publish", data={"filename": held["filename"]})
+
+    answer = client.post("/rotate", data={"filename": held["filename"], "rotation": "90"})
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json is not None
+    assert answer.json["bytes"] > len(body.getvalue())
+    client.delete("/delete-all-pictures")
 
 
 def test_what_cannot_be_turned_stays(client: FlaskClient, buckets: Buckets) -> None:
