@@ -129,6 +129,19 @@ def test_a_stored_reference_still_finds_its_picture(keeper: Curator, old: Storag
     assert storage.client().head_object(Bucket=PICTURES, Key=named[0])["Metadata"]["name"] == "Ma Photo.png"
 
 
+def test_what_another_installation_knew_of_a_picture_comes_with_it(
+    keeper: Curator, old: Storage, storage: Storage
+) -> None:
+    known = {"name": "K%C3%A4se.jpg", "note": "Breakfast", "crop": "10x10+5+5", "sha256": "of other bytes"}
+    key, body = "o/shop/cheese/1763600000_0123456789abcdef0123.jpg", picture(1, "jpg")
+    old.client().put_object(Bucket="old", Key=key, Body=body, Metadata=known)
+
+    keeper("migrate", *SOURCE)
+
+    here = storage.client().head_object(Bucket=PICTURES, Key=key.replace("shop", "demo"))["Metadata"]
+    assert {name: here[name] for name in known} == known | {"sha256": digest(body)}
+
+
 def test_what_is_taken_out_of_uploads_is_taken_out_of_these_too(
     keeper: Curator, old: Storage, storage: Storage
 ) -> None:

@@ -3,6 +3,10 @@
 import base64
 import hashlib
 import io
+import threading
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,7 +15,12 @@ from PIL import Image, TiffImagePlugin
 from werkzeug.datastructures import FileStorage, Headers
 from werkzeug.test import TestResponse
 
+from thumbstack.apps import Rules
 from thumbstack.buckets import Buckets
+from thumbstack.inspection import Facts, Limits, inspect
+from thumbstack.intake import Arrival, Intake
+from thumbstack.picture_key import PictureKey
+from thumbstack.scanner import NoScanner
 from uploader import create_app
 from uploader.config import Config
 
@@ -96,6 +105,7 @@ def test_an_app_may_have_its_originals_upright(config: Config, buckets: Buckets,
     with Image.open(io.BytesIO(buckets.read(told["key"]))) as image:
         assert image.size == (48, 64)
         assert image.getexif().get(0x0112, 1) == 1
+    assert buckets.stored(told["key"]).metadata["orientation"] == "1"
     assert buckets.read(png["key"]) == cat
     client.delete("/delete-all-pictures")
 
@@ -184,6 +194,41 @@ def test_an_answer_has_a_colour_and_a_placeholder(client: FlaskClient, coffee: b
     assert len(told["placeholder"]) < 600
     assert told["note"] == "für Jane"
     assert told["frames"] == 1
+
+
+def test_what_finds_its_place_taken_is_stored_whole_in_another(
+    buckets: Buckets, client: FlaskClient, coffee: bytes, cat: bytes
+) -> None:
+    intake = Intake(buckets, NoScanner(), Limits(max_bytes=300_000), defaultdict(Rules), at_once=1)
+    taken, free = PictureKey("demo", "a", "1_taken.jpg"), PictureKey("demo", "a", "1_free.jpg")
+    buckets.put(str(taken), io.BytesIO(cat), hashlib.sha256(cat).hexdigest(), "image/png", {})
+    seen = intake.inspect(Arrival(io.BytesIO(coffee), "a.jpg"), "demo")
+
+    assert intake.settle(taken, seen) is None
+    assert intake.settle(free, seen) is not None
+
+    assert (buckets.read(str(taken)), buckets.read(str(free))) == (cat, coffee)
+
+
+def test_so_many_are_decoded_at_a_time_as_memory_is_there_for(
+    buckets: Buckets, coffee: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = Intake(buckets, NoScanner(), Limits(max_bytes=300_000), defaultdict(Rules), at_once=2)
+    meeting, under_way = threading.Barrier(2), threading.Semaphore(2)
+
+    def slow(*arguments: Any) -> Facts:
+        # In its place, so that they meet in there: real ones are too quick for that.
+        assert under_way.acquire(blocking=False)
+        meeting.wait(60)
+        time.sleep(0.05)
+        under_way.release()
+        return inspect(*arguments)
+
+    monkeypatch.setattr("thumbstack.intake.inspect", slow)
+    with ThreadPoolExecutor(6) as pool:
+        seen = list(pool.map(lambda _: intake.inspect(Arrival(io.BytesIO(coffee), "a.jpg"), "demo"), range(6)))
+
+    assert len(seen) == 6
 
 
 def test_long_names_and_notes_are_kept_as_far_as_they_fit(client: FlaskClient, coffee: bytes) -> None:

@@ -1,6 +1,8 @@
 """A delete on one node is heard by another that shares its buckets."""
 
 import io
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from thumbstack.buckets import Buckets
 from thumbstack.edge import Edge
 from thumbstack.notices import Notices
 from thumbstack.picture_key import PictureKey
+from thumbstack.refusal import StorageUnavailable
 from uploader.config import Config
 
 
@@ -139,6 +142,61 @@ def test_variants_that_were_made_anew_are_forgotten_once(
     assert forgotten == [(picture, ["200x200"])]
     assert cleared == [("o/demo/", True)]
     assert not edge.is_buried(picture)
+
+
+def test_a_new_node_has_nothing_to_forget(buckets: Buckets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cleared: list[str] = []
+    monkeypatch.setattr(Edge, "clear", lambda self, prefix, versions_only: cleared.append(prefix))
+    node = Notices(buckets, Edge(tmp_path / "new-cache", tmp_path / "new-tombstones", (), {}))
+    node.post_cleared("o/demo/")
+
+    node.read()
+    assert cleared == []
+
+    node.post_cleared("o/demo/a/")
+    node.read()
+    assert cleared[-1:] == ["o/demo/a/"]
+
+
+def test_a_node_whose_clock_is_slow_is_heard(
+    buckets: Buckets, other: tuple[Notices, Edge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notices, edge = other
+    notices.post("o/demo/a/", [PictureKey("demo", "a", "1_a.jpg")])
+    assert notices.read() == 1
+    late = PictureKey("demo", "b", "1_b.jpg")
+    five_minutes_ago = time.time() - 300
+    with monkeypatch.context() as patch:
+        patch.setattr("thumbstack.notices.time.time", lambda: five_minutes_ago)
+        notices.post("o/demo/b/", [late])
+
+    assert notices.read() == 1
+    assert edge.is_buried(late)
+
+
+def test_whatever_fails_the_next_turn_comes_and_buried_entries_are_swept(
+    buckets: Buckets, other: tuple[Notices, Edge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = iter([StorageUnavailable("It is away."), RuntimeError("a fault of ours"), None])
+    swept, ended = [], threading.Event()
+
+    def read(self: Notices) -> int:
+        # In its place, as a fault that nobody knows of cannot be had by hand. The last turn never ends.
+        failure = next(turns, "the last")
+        if failure == "the last":
+            ended.set()
+            threading.Event().wait()
+        if isinstance(failure, Exception):
+            raise failure
+        return 0
+
+    monkeypatch.setattr(Notices, "read", read)
+    monkeypatch.setattr(Edge, "sweep", lambda self: swept.append(True))
+
+    other[0].follow(every_seconds=0)
+
+    assert ended.wait(60)
+    assert swept == [True]
 
 
 def test_a_dry_run_tells_nobody(client: FlaskClient, other: tuple[Notices, Edge], coffee: bytes) -> None:
