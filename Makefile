@@ -102,17 +102,21 @@ build push clean test_images up: export CREATED ?= $(shell git show -s --format=
 $(DATA)/secrets.env:
 	@python3 deploy/keys.py $@
 
+.PHONY: engine
+engine:
+	@deploy/engine
+
 # What is done with images that are built already.
 IMAGES = $(COMPOSE) --profile '*' config --format json | $(BIN)/python -m deploy.images
 
 .PHONY: build
-build: $(DATA)/secrets.env ## build the images, one a room, and the files of an instance on AWS; tagged latest and GIT_COMMIT
+build: engine $(DATA)/secrets.env ## build the images, one a room, and the files of an instance on AWS; tagged latest and GIT_COMMIT
 	$(COMPOSE) --profile '*' build $(ARGS)
 	@$(MAKE) -s $(INSTALLED) # not before: the first build and the first installation go on side by side in CI
 	@$(IMAGES) describe
 
 .PHONY: push
-push: $(DATA)/secrets.env $(INSTALLED) ## push what was built: make push REGISTRY=docker.io/<you> (or <account>.dkr.ecr.<region>.amazonaws.com)
+push: engine $(DATA)/secrets.env $(INSTALLED) ## push what was built: make push REGISTRY=docker.io/<you> (or <account>.dkr.ecr.<region>.amazonaws.com)
 	@$(IMAGES) push
 
 # A project of their own on a free port, with a laptop's settings whatever .env says.
@@ -124,27 +128,27 @@ test_images: export HOST = 127.0.0.1
 test_images: export PORT = 0
 test_images: export PUBLIC_URL =
 test_images: export IMAGE_TAG = $(GIT_COMMIT)
-test_images: $(DATA)/secrets.env $(INSTALLED) ## start the images that were built of this commit, and see that they do their work
+test_images: engine $(DATA)/secrets.env $(INSTALLED) ## start the images that were built of this commit, and see that they do their work
 	@trap '$(COMPOSE) down --volumes' EXIT; \
 	$(COMPOSE) up --no-build --detach --wait || { $(COMPOSE) ps --all; $(COMPOSE) logs --tail 20; exit 1; }; \
 	URL=http://$$($(COMPOSE) port nginx 5000) STACK_NAME= PRIVATE_API_KEY= COMMIT_ID=$$GIT_COMMIT $(BIN)/python -m deploy.smoke
 
 .PHONY: clean
-clean: $(DATA)/secrets.env $(INSTALLED) ## remove the images and bills that were built of this commit (GIT_COMMIT)
+clean: engine $(DATA)/secrets.env $(INSTALLED) ## remove the images and bills that were built of this commit (GIT_COMMIT)
 	@$(IMAGES) clean
 
 .PHONY: up
-up: $(DATA)/secrets.env ## build and start the whole service with Docker Compose; returns when it is ready (PORT, HOST, .env)
+up: engine $(DATA)/secrets.env ## build and start the whole service with Docker Compose; returns when it is ready (PORT, HOST, .env)
 	@$(COMPOSE) up --build --detach --wait $(ARGS) || { $(COMPOSE) ps --all; $(COMPOSE) logs --tail 20; exit 1; }
 	@address=http://$$($(COMPOSE) port nginx 5000); \
 	printf '\nReady: %s (open it in a browser)\nOr:    curl -s -F file=@tests/images/coffee.jpg %s/\nStop:  make down\n' "$$address" "$$address"
 
 .PHONY: down
-down: $(DATA)/secrets.env ## stop what `make up` started; pictures stay (ARGS=-v: they go too)
+down: engine $(DATA)/secrets.env ## stop what `make up` started; pictures stay (ARGS=-v: they go too)
 	$(COMPOSE) down $(ARGS)
 
 .PHONY: logs
-logs: $(DATA)/secrets.env ## follow the logs of all containers (ARGS=uploader: of one room)
+logs: engine $(DATA)/secrets.env ## follow the logs of all containers (ARGS=uploader: of one room)
 	$(COMPOSE) logs --follow --tail 100 $(ARGS)
 
 # Parameters of cf_template.yaml are variables of their names; those of make's command line are given on by themselves.

@@ -22,7 +22,10 @@ _DPKG = "var/lib/dpkg/status"
 
 def is_of(path: Path, image: str, identity: str) -> bool:
     """Whether that file is the bill of this very image, under this very name."""
-    return path.exists() and json.loads(path.read_text()).get("serialNumber") == _serial_number(image, identity).urn
+    # One that was not written to its end is none.
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+        return bool(json.loads(path.read_text())["serialNumber"] == _serial_number(image, identity).urn)
+    return False
 
 
 def write(image: str, identity: str, commit: str, created: str) -> str:

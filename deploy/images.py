@@ -13,8 +13,10 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -94,7 +96,11 @@ def describe(built: list[Image]) -> None:
         _done(_docker("image", "tag", image.name, image.by_commit))
         identity = image.built()["Id"]
         if not bill.is_of(image.bill, image.by_commit, identity):
-            text = bill.write(image.by_commit, identity, image.commit, image.created)
+            try:
+                text = bill.write(image.by_commit, identity, image.commit, image.created)
+            except (subprocess.CalledProcessError, tarfile.TarError) as error:
+                why = getattr(error, "stderr", "").strip() or error
+                raise StoppedError(f"What is in {image.by_commit} cannot be read: {why}") from error
             image.bill.write_text(text)
         print(f"{image.by_commit}  {image.bill.relative_to(ROOT)}")
 
@@ -120,20 +126,22 @@ def push(built: list[Image], registry: str, environment: Mapping[str, str]) -> N
 
 def _push(image: Image, target: str, host: str, environment: Mapping[str, str]) -> None:
     print(f"pushing {target}", flush=True)
-    _done(_docker("image", "tag", image.by_commit, target))
     command = ["docker", "image", "push", target]
-    with subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as pushing:
-        assert pushing.stdout  # noqa: S101 - it was asked for
-        said = ""
-        for line in pushing.stdout:
-            said += line
-            # Each layer is also told when its turn has not come.
-            if not line.rstrip().endswith((": Preparing", ": Waiting")):
-                print(f"  {line}", end="", flush=True)
-    # A name for the way only.
-    _done(_docker("image", "rm", target))
+    try:
+        _done(_docker("image", "tag", image.by_commit, target))
+        with subprocess.Popen(
+            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as pushing:
+            assert pushing.stdout  # noqa: S101 - it was asked for
+            said = ""
+            for line in pushing.stdout:
+                said += line
+                # Each layer is also told when its turn has not come.
+                if not line.rstrip().endswith((": Preparing", ": Waiting")):
+                    print(f"  {line}", end="", flush=True)
+    finally:
+        # A name for the way only.
+        _docker("image", "rm", target)
     if pushing.returncode == 0:
         return
     reason = said.strip().rpartition("\n")[2]
@@ -198,6 +206,7 @@ def clean(built: list[Image]) -> None:
     for image in built:
         image.bill.unlink(missing_ok=True)
         if (found := image.described(image.by_commit)) is None:
+            print(f"{image.by_commit} is not there")
             continue
         names = {image.by_commit, image.name} & set(found["RepoTags"])
         removed = _docker("image", "rm", *sorted(names))
@@ -222,16 +231,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["describe", "push", "clean"])
     what: str = parser.parse_args().what
-    built = images(json.load(sys.stdin))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        built = images(json.load(sys.stdin))
         if what == "describe":
             describe(built)
         elif what == "push":
             push(built, os.environ.get("REGISTRY", ""), os.environ)
         else:
             clean(built)
+    except json.JSONDecodeError:
+        sys.exit(f"{what}: `docker compose config` named no images; why is above.")
     except StoppedError as error:
         sys.exit(f"{what}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"\n{what}: stopped")
 
 
 if __name__ == "__main__":

@@ -15,11 +15,14 @@ _MAKE: Mapping[str, Callable[[], str]] = {
 
 def keys(path: Path) -> Mapping[str, str]:
     """What the file holds; it is made where there is none. Only these keys open what is stored in the folder."""
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(path, "".join(f"{name}={make()}\n" for name, make in _MAKE.items()))
-    path.chmod(0o600)
-    found = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+    try:
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(path, "".join(f"{name}={make()}\n" for name, make in _MAKE.items()))
+        path.chmod(0o600)
+        found = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be used: {error.strerror}. DATA names another folder.") from error
     missing = _MAKE.keys() - found.keys()
     if missing:
         raise ValueError(f"{path} lacks {', '.join(sorted(missing))}; without that file new ones are made.")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy import nginx
@@ -110,6 +110,15 @@ class Settings(BaseSettings):
         """The host under which this machine itself reaches the service, as URLs write it."""
         host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"[{host}]" if ":" in host else host
+
+
+def read_settings() -> Settings:
+    """What the environment has chosen; a ValueError that names each variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"{str(part['loc'][0]).upper()} is wrong: {part['msg']}" for part in error.errors(include_input=False)]
+        raise ValueError("\n".join(wrong)) from None
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from pydantic import ValidationError
-
 from deploy import nginx
 from deploy.keys import keys, write_private
-from deploy.rooms import ROOT, Room, Settings, access_log, keepers, nginx_variables, plan, supervisord, targets
+from deploy.rooms import (
+    ROOT,
+    Room,
+    Settings,
+    access_log,
+    keepers,
+    nginx_variables,
+    plan,
+    read_settings,
+    supervisord,
+    targets,
+)
 from s3.serve import LOOPBACK, die_with_parent
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -78,10 +87,9 @@ def _stop_on_signal(number: int, _: object) -> NoReturn:
 
 def _settings() -> Settings:
     try:
-        settings = Settings()
-    except ValidationError as error:
-        wrong = [f"{str(part['loc'][0]).upper()} is wrong: {part['msg']}" for part in error.errors(include_input=False)]
-        raise StartError("\n".join(wrong)) from None
+        settings = read_settings()
+    except ValueError as error:
+        raise StartError(str(error)) from None
     for path in (settings.data.resolve(), ROOT):
         # They stand in the configuration of nginx and supervisord, which each have their own idea of quoting.
         if not re.fullmatch(r"[\w./@+=~-]+", str(path)):

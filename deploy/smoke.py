@@ -11,6 +11,8 @@ import json
 import os
 import random
 import secrets
+import signal
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +31,8 @@ _Found = TypeVar("_Found")
 _URL = "http://localhost:5000"
 # Of one answer: to be connected, and to be told the next piece. A first thumbnail on a busy node takes seconds.
 _TIMEOUT = (10, 60)
+# Whether it is ready is known sooner: the rooms wait ten seconds for S3.
+_READY_TIMEOUT = (10, 20)
 # How long other nodes and a CDN may show what was deleted: docs/api.md promises a minute.
 _GONE_SECONDS = 90
 _SECONDS_BETWEEN_LOOKS = 1
@@ -67,14 +71,21 @@ class Service:
         while True:
             answer = ""
             try:
-                told = requests.get(f"{self._url}/readyz", timeout=_TIMEOUT)
+                told = requests.get(f"{self._url}/readyz", timeout=_READY_TIMEOUT, allow_redirects=False)
+                if told.is_redirect:
+                    raise FailedError(f"It sends on to {told.headers['Location']}: is that the URL?")
                 if told.status_code == 200:
+                    if _told(told, "ready") is not True:
+                        raise FailedError(f"A 200 came from {told.url}, but not from Thumbstack: is the URL right?")
                     return self._url
                 answer = f"{told.status_code} {told.text.strip()[:300]}"
             except (InvalidSchema, InvalidURL, MissingSchema) as error:
                 raise FailedError(f"{self._url} is no address: make smoke URL={_URL}") from error
             except requests.RequestException as error:
-                answer = f"no answer ({type(error).__name__})"
+                reason = _reason(error)
+                if isinstance(reason, ssl.SSLCertVerificationError):
+                    raise FailedError(f"Its certificate is not to be believed: {reason.verify_message}.") from error
+                answer = f"no answer ({type(error).__name__}: {reason})"
             if time.monotonic() - began > within:
                 raise FailedError(f"{self._url}/readyz after {within:.0f} s: {answer}")
             time.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -82,7 +93,7 @@ class Service:
     def commit(self, wanted: str) -> str:
         """See that it is this commit, if one is wanted."""
         answer = requests.get(f"{self._url}/version", timeout=_TIMEOUT)
-        runs = str(answer.json().get("commit", "")) if answer.ok else ""
+        runs = str(_told(answer, "commit") or "") if answer.ok else ""
         if wanted and runs != wanted:
             raise FailedError(f"{runs or 'something unknown'} answers, not {wanted}.")
         return runs
@@ -122,6 +133,22 @@ class Service:
         return str(status)
 
 
+def _told(answer: requests.Response, name: str) -> object:
+    """That field of the answer's JSON; None where there is no such thing."""
+    try:
+        told = answer.json()
+    except ValueError:
+        return None
+    return told.get(name) if isinstance(told, dict) else None
+
+
+def _reason(error: BaseException) -> BaseException:
+    """What happened first: requests and urllib3 each wrap it."""
+    while error.__context__:
+        error = error.__context__
+    return error
+
+
 def smoke(service: Service, commit: str, wait: float) -> None:
     """All steps in turn, each told; raises FailedError at the first that fails."""
     step("ready", lambda: service.ready(wait))
@@ -146,8 +173,8 @@ def step(name: str, do: Callable[[], _Found], told: Callable[[_Found], object] =
         print(f" FAILED: {error.sentence}", flush=True)
         raise FailedError(f"{error.code}: {error.sentence}") from error
     except (requests.RequestException, ValueError) as error:
-        print(f" FAILED: {error}", flush=True)
-        raise FailedError(str(error)) from error
+        print(f" FAILED: {_reason(error)}", flush=True)
+        raise FailedError(str(_reason(error))) from error
     print(f" {told(found)}", flush=True)
     return found
 
@@ -156,6 +183,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wait", type=float, default=60, help="seconds until it must be ready (60)")
     wait: float = parser.parse_args().wait
+    # Who ends a build sends this: the picture is deleted then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("\nsmoke: stopped"))
     told = {name: os.environ.get(name, "") for name in ("URL", "STACK_NAME", "PRIVATE_API_KEY", "COMMIT_ID")}
     url, key = told["URL"] or _URL, told["PRIVATE_API_KEY"]
     try:

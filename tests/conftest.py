@@ -60,6 +60,12 @@ def npm() -> str:
     return _program("npm", "what client/ builds is not compared with what is committed, nor seen by axe")
 
 
+@pytest.fixture(scope="session")
+def openssl() -> str:
+    """Who makes certificates."""
+    return _program("openssl", "no server with a certificate is played")
+
+
 def _program(name: str, otherwise: str) -> str:
     """Where a program is. Without it the tests that need it are skipped; with CI=true they fail."""
     found = shutil.which(name)

@@ -152,6 +152,41 @@ def test_a_data_folder_that_cannot_be_is_told(tmp_path: Path, port: int) -> None
     assert "cannot be used: File exists. DATA moves it." in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({}, "nothing runs on {data}: start it with `make run`, or name an S3 with S3_ENDPOINT"),
+        ({"PORT": "http"}, "PORT is wrong: Input should be a valid integer"),
+        ({"S3_ENDPOINT": "http://127.0.0.1:1"}, "{data}/secrets.env lacks AWS_SECRET_ACCESS_KEY; without that file"),
+    ],
+    ids=["nothing-runs", "wrong-value", "no-keys"],
+)
+def test_the_curator_says_what_keeps_it_from_beginning(
+    tmp_path: Path, variables: dict[str, str], sentence: str
+) -> None:
+    (tmp_path / "secrets.env").write_text("SECURITY_KEYS=x\nAWS_ACCESS_KEY_ID=x\n")
+    command = [sys.executable, "-m", "deploy.curator", "usage"]
+
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(tmp_path, 5000, **variables), capture_output=True, text=True
+    )
+
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"curator: {sentence.format(data=tmp_path)}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_keys_that_cannot_be_kept_are_told(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+
+    done = subprocess.run(
+        [sys.executable, "deploy/keys.py", tmp_path / "data/secrets.env"], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == f"{tmp_path}/data/secrets.env cannot be used: File exists. DATA names another folder.\n"
+
+
 def test_help_names_every_variable(tmp_path: Path, port: int) -> None:
     done = run(tmp_path / "data", port, "--help")
 

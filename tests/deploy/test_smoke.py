@@ -5,8 +5,15 @@ to show the wrong picture. With the real one it goes through in tests/stack/test
 import http.server
 import io
 import json
+import os
+import ssl
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -15,6 +22,7 @@ from PIL import Image
 from deploy import smoke
 from deploy.smoke import FailedError, Service
 
+ROOT = Path(__file__).parents[2]
 COMMIT = "a" * 40
 KEY = "o/shop/smoke/1795184232_39e542715aed6d8f0ab0.jpg"
 
@@ -34,9 +42,14 @@ class Scripted(http.server.ThreadingHTTPServer):
         self.wrong: dict[str, tuple[int, bytes]] = {}
         self.kept = False
         self.asked: list[str] = []
+        self.held: str | None = None
+        """A step that is answered when the server is closed."""
+        self.closed = threading.Event()
 
     def answer(self, step: str) -> tuple[int, bytes]:
         self.asked.append(step)
+        if step == self.held:
+            self.closed.wait()
         picture = {
             "name": "smoke.jpg", "key": KEY, "url": f"{self.url}/{KEY}", "content_type": "image/jpeg", "width": 640,
             "height": 480, "frames": 1, "bytes": 1, "sha256": "", "altered": False, "uploaded": "2026-11-20T12:00:00Z",
@@ -77,6 +90,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         assert isinstance(server, Scripted)
         status, body = server.answer(paths.get(self.path, step))
         self.send_response(status)
+        if status == 301:
+            self.send_header("Location", body.decode())
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -92,6 +107,7 @@ def scripted() -> Iterator[Scripted]:
     server = Scripted()
     threading.Thread(target=server.serve_forever).start()
     yield server
+    server.closed.set()
     server.shutdown()
     server.server_close()
 
@@ -110,8 +126,12 @@ REFUSED = b'{"error": "Not today.", "code": "storage_error"}'
     ("step", "answer", "complaint"),
     [
         ("ready", (503, b'{"ready": false, "reasons": {"s3": "away"}}'), '/readyz after 0 s: 503 {"ready": false'),
+        ("ready", (200, b"<html>"), "/readyz, but not from Thumbstack: is the URL right?"),
+        ("ready", (200, b"[1]"), "/readyz, but not from Thumbstack: is the URL right?"),
+        ("ready", (301, b"https://other.example/"), "It sends on to https://other.example/: is that the URL?"),
         ("commit", (200, b'{"commit": "b"}'), f"b answers, not {COMMIT}."),
         ("commit", (404, b""), "something unknown answers"),
+        ("commit", (200, b"[1]"), "something unknown answers"),
         ("upload", (500, REFUSED), "Not today."),
         ("thumbnail", (502, REFUSED), "502"),
         ("thumbnail", (200, b"<html>"), "is no picture"),
@@ -119,7 +139,10 @@ REFUSED = b'{"error": "Not today.", "code": "storage_error"}'
         ("delete", (400, REFUSED), "Not today."),
         ("gone", (200, b""), "still answers 200 after 0 s."),
     ],
-    ids=["not-ready", "other-commit", "no-version", "upload", "thumbnail", "no-picture", "size", "delete", "not-gone"],
+    ids=[
+        *("not-ready", "no-json", "other-json", "moved", "other-commit", "no-version", "odd-version"),
+        *("upload", "thumbnail", "no-picture", "size", "delete", "not-gone"),
+    ],
 )
 def test_the_first_step_that_fails_is_told_and_no_picture_is_left(
     scripted: Scripted,
@@ -149,6 +172,36 @@ def test_an_address_where_nobody_is_is_a_sentence(
 
     with pytest.raises(SystemExit, match=r"smoke: http://127.0.0.1:1 does not do its work: .*no answer \(Connection"):
         smoke.main()
+
+
+def test_a_certificate_that_is_not_to_be_believed_is_not_waited_for(
+    scripted: Scripted, openssl: str, tmp_path: Path
+) -> None:
+    made = ["-nodes", "-keyout", "key.pem", "-out", "certificate.pem", "-subj", "/CN=other.example"]
+    subprocess.run([openssl, "req", "-x509", *made], cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    scripted.socket = context.wrap_socket(scripted.socket, server_side=True)
+
+    with pytest.raises(FailedError, match="Its certificate is not to be believed: "):
+        Service(scripted.url.replace("http:", "https:"), None).ready(3600)
+
+
+def test_who_is_terminated_deletes_the_picture_first(scripted: Scripted) -> None:
+    scripted.held = "thumbnail"
+    environment = {"PATH": os.environ["PATH"], "URL": scripted.url}
+    command = [sys.executable, "-m", "deploy.smoke"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=PIPE, stderr=PIPE, text=True) as smoking:
+        deadline = time.monotonic() + 60
+        while "thumbnail" not in scripted.asked:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        smoking.terminate()
+        out, complaint = smoking.communicate(timeout=60)
+
+    assert smoking.returncode == 1
+    assert (scripted.asked[-1], scripted.kept) == ("delete", False)
+    assert complaint.strip() == "smoke: stopped", out
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://"])

@@ -225,6 +225,7 @@ class _NameServer:
     [("s3.example", True, 200), ("s3.example", False, 503), ("other.example", True, 503)],
     ids=["of somebody who is believed", "of somebody else", "for another name"],
 )
+@pytest.mark.usefixtures("openssl")
 def test_over_tls_s3_must_prove_who_it_is(
     binary: Path, common: dict[str, str], tmp_path: Path, picture: str, certified: str, believed: bool, status: int
 ) -> None:
