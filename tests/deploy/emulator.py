@@ -1,5 +1,6 @@
 """AWS on loopback: ministack, in a virtual environment of its own because it pins a newer botocore than ours."""
 
+import base64
 import contextlib
 import io
 import os
@@ -22,6 +23,9 @@ REGION = "eu-west-1"
 # Debian's own parameter is AWS's to fill; the emulator has none.
 IMAGE = "/thumbstack/tests/image"
 NETWORK = {"VPCCIDRBlock": "10.20.0.0/16", "SubnetACIDRBlock": "10.20.0.0/20", "SubnetBCIDRBlock": "10.20.16.0/20"}
+COMMIT = "a" * 40
+# All that a stack must be given, here.
+GIVEN = {"CommitID": COMMIT, "ImageId": IMAGE, **NETWORK}
 
 
 class Aws:
@@ -83,13 +87,28 @@ class Aws:
         }
 
 
+def launch_data(aws: Aws, resources: dict[str, str]) -> Any:
+    """What the group's next instance would be started with."""
+    (group,) = aws.client("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=[resources["InstanceGroup"]]
+    )["AutoScalingGroups"]
+    (version,) = aws.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=group["LaunchTemplate"]["LaunchTemplateId"], Versions=[group["LaunchTemplate"]["Version"]]
+    )["LaunchTemplateVersions"]
+    return version["LaunchTemplateData"]
+
+
+def user_data(aws: Aws, resources: dict[str, str]) -> str:
+    return base64.b64decode(launch_data(aws, resources)["UserData"]).decode()
+
+
 class WayIn:
     """A deployed stack's load balancer and CDN, by their names, with one target behind them."""
 
     def __init__(self, aws: Aws, port: int, stack: str, **variables: str) -> None:
         if not aws.client("ssm").get_parameters(Names=[IMAGE])["Parameters"]:
             aws.client("ssm").put_parameter(Name=IMAGE, Value="ami-0123456789abcdef0", Type="String")
-        _, complaint = aws.update(stack, CommitID="a" * 40, ImageId=IMAGE, **NETWORK, **variables)
+        _, complaint = aws.update(stack, **GIVEN, **variables)
         assert not complaint
         self.resources = aws.resources(stack)
         elb = aws.client("elbv2")

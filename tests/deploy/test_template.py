@@ -1,51 +1,21 @@
-"""cf_template.yaml, read: what a linter does not look for, and which call each right of the instances is for."""
+"""cf_template.yaml, read: what a linter does not look for, and which call each right of the instances is for.
+
+The way in is looked at in test_template_way_in.py.
+"""
 
 import base64
 import json
 import re
+import string
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cfnlint.decode
 import pytest
 
 from tests.deploy.environments import ROOT, python_of
-
-TEMPLATE = ROOT / "cf_template.yaml"
-
-
-@pytest.fixture(scope="module")
-def template() -> Any:
-    """The template as cfn-lint understands it: !Ref X is {"Ref": "X"}."""
-    found, problems = cfnlint.decode.decode(str(TEMPLATE))
-    assert not problems
-    # Plain dictionaries and lists compare and print as such.
-    return json.loads(json.dumps(found))
-
-
-@pytest.fixture(scope="module")
-def resources(template: Any) -> Any:
-    return template["Resources"]
-
-
-def of_type(resources: Any, kind: str) -> Mapping[str, Any]:
-    """The properties of all resources of one type, by name."""
-    return {name: one["Properties"] for name, one in resources.items() if one["Type"] == kind}
-
-
-def values(tree: Any, key: str) -> Iterator[Any]:
-    """All values under a key, at any depth."""
-    if isinstance(tree, dict):
-        for name, value in tree.items():
-            if name == key:
-                yield value
-            yield from values(value, key)
-    elif isinstance(tree, list):
-        for item in tree:
-            yield from values(item, key)
-
+from tests.deploy.template import TEMPLATE, listed, of_type, plain, values
 
 # --- The whole.
 
@@ -84,6 +54,9 @@ def test_four_parameters_must_be_given_and_all_are_explained(template: Any) -> N
         "SubnetBCIDRBlock",
     }
     assert sorted(name for group in grouped for name in group) == sorted(parameters)
+    # Two of a kind, of which the one is tried below.
+    for one, other in (("SubnetACIDRBlock", "SubnetBCIDRBlock"), ("DomainName", "OriginName")):
+        assert parameters[one]["AllowedPattern"] == parameters[other]["AllowedPattern"]
     for one in parameters.values():
         assert one["Description"].endswith(".")
         assert ("ConstraintDescription" in one) == ("AllowedPattern" in one)
@@ -102,6 +75,11 @@ def test_four_parameters_must_be_given_and_all_are_explained(template: Any) -> N
         ("SubnetACIDRBlock", ["10.0.0.0/27"], ["10.0.0.0/28", "10.0.0/24", "10.0.0.0/240"]),
         ("ImageRepository", ["", "registry.example:5000/team/thumbstack"], ["Upper/case", "a/b/", "a b"]),
         ("DomainName", ["", "pictures.example.com"], ["https://pictures.example.com", "localhost", "a_b.example"]),
+        (
+            "CertificateArn",
+            ["", f"arn:aws:acm:eu-west-1:{'1' * 12}:certificate/ab-1"],
+            [f"arn:aws:iam:eu-west-1:{'1' * 12}:certificate/ab-1", "pictures.example.com"],
+        ),
         ("CorsOrigins", ["", "*", "https://a.example http://b.example:8080"], ["a.example", "https://a.example,*"]),
         ("AlarmEmail", ["", "a@example.com"], ["a", "a@b", "a b@example.com"]),
         (
@@ -126,185 +104,6 @@ def test_the_laptops_open_app_cannot_be_had() -> None:
     assert "OPEN_APP" not in (ROOT / "deploy/instance/start").read_text()
 
 
-# --- The way in.
-
-
-def test_only_the_load_balancer_is_open_and_nothing_at_port_22(resources: Any) -> None:
-    groups = of_type(resources, "AWS::EC2::SecurityGroup")
-    world = {
-        (name, rule["FromPort"])
-        for name, group in groups.items()
-        for rule in group["SecurityGroupIngress"]
-        if rule.get("CidrIp") == "0.0.0.0/0"
-    }
-    rules = [
-        rule for group in groups.values() for rule in (*group["SecurityGroupIngress"], *group["SecurityGroupEgress"])
-    ]
-
-    assert world == {("LoadBalancerAccess", 80), ("LoadBalancerAccess", 443), ("LoadBalancerAccess", 5000)}
-    assert groups["InstanceAccess"]["SecurityGroupIngress"] == [
-        {
-            "IpProtocol": "tcp",
-            "FromPort": 5000,
-            "ToPort": 5000,
-            "SourceSecurityGroupId": {"Ref": "LoadBalancerAccess"},
-            "Description": "nginx",
-        }
-    ]
-    for rule in rules:
-        assert rule["IpProtocol"] == "tcp"
-        assert 0 < rule["FromPort"] <= rule["ToPort"] < 65536
-        assert not rule["FromPort"] <= 22 <= rule["ToPort"]
-
-
-def test_security_groups_are_described_in_the_letters_that_ec2_takes(resources: Any) -> None:
-    for group in of_type(resources, "AWS::EC2::SecurityGroup").values():
-        for words in (group["GroupDescription"], *values(group, "Description")):
-            # No apostrophe, for example; cfn-lint does not look at rules.
-            assert re.fullmatch(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}", words)
-
-
-def test_health_is_asked_of_nginx_alone_and_answered_in_time(resources: Any) -> None:
-    group = resources["TargetGroup"]["Properties"]
-
-    assert group["HealthCheckPath"] == "/healthz"
-    assert group["HealthCheckTimeoutSeconds"] < group["HealthCheckIntervalSeconds"]
-
-
-def test_whoever_writes_logs_by_acl_may_and_does_not_stop_an_update(resources: Any) -> None:
-    # Not by a condition: S3 refuses BucketOwnerEnforced for a bucket whose ACL names CloudFront, once it was there.
-    assert resources["LogsBucket"]["Properties"]["OwnershipControls"] == {
-        "Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]
-    }
-    assert "LogsBucketPolicy" in listed(resources["LoadBalancer"]["DependsOn"])
-    assert "LogsBucketPolicy" in listed(resources["Distribution"]["DependsOn"])
-
-
-def test_nothing_is_cut_off_when_an_instance_goes(resources: Any) -> None:
-    patience = re.search(r"worker_shutdown_timeout (\d+)s", (ROOT / "nginx/nginx.conf").read_text())
-    attributes = {a["Key"]: a["Value"] for a in resources["TargetGroup"]["Properties"]["TargetGroupAttributes"]}
-    balancer = {a["Key"]: a["Value"] for a in resources["LoadBalancer"]["Properties"]["LoadBalancerAttributes"]}
-
-    assert patience
-    assert int(attributes["deregistration_delay.timeout_seconds"]) > int(patience[1])
-    # nginx's own keepalive_timeout is 75 s where nobody says otherwise.
-    assert "keepalive_timeout" not in "".join(path.read_text() for path in (ROOT / "nginx").rglob("*.conf"))
-    assert int(balancer["idle_timeout.timeout_seconds"]) < 75
-    assert balancer["access_logs.s3.enabled"] == "true"
-    assert balancer["routing.http.drop_invalid_header_fields.enabled"] == "true"
-
-
-def test_no_listener_lets_anybody_past_but_by_a_rule_and_with_the_cdn_only_who_brings_its_key(
-    template: Any, resources: Any
-) -> None:
-    listeners = of_type(resources, "AWS::ElasticLoadBalancingV2::Listener")
-    rules = {name: one for name, one in resources.items() if one["Type"].endswith("::ListenerRule")}
-    key = {"Fn::Sub": "{{resolve:secretsmanager:${OriginKey}:SecretString}}"}
-
-    for name, listener in listeners.items():
-        (action,) = listener["DefaultActions"]
-        if "Fn::If" in action:
-            condition, redirect, action = action["Fn::If"]
-            assert (condition, redirect["RedirectConfig"]["Protocol"]) == ("HasCertificate", "HTTPS")
-        assert action["Type"] == "fixed-response"
-        assert json.loads(action["FixedResponseConfig"]["MessageBody"]).keys() == {"error", "code"}
-        assert name in {rule["Properties"]["ListenerArn"]["Ref"] for rule in rules.values()}
-    for rule in rules.values():
-        (condition,) = rule["Properties"]["Conditions"]
-        if_cdn, brings_key, everybody = condition["Fn::If"]
-        assert if_cdn == "HasCdn"
-        assert brings_key["HttpHeaderConfig"] == {"HttpHeaderName": "X-Origin-Key", "Values": [key]}
-        assert everybody == {"Field": "path-pattern", "PathPatternConfig": {"Values": ["*"]}}
-        assert rule["Properties"]["Actions"] == [{"Type": "forward", "TargetGroupArn": {"Ref": "TargetGroup"}}]
-    # With a certificate port 80 has none: nothing goes past the redirect.
-    assert rules["PlainRule"]["Condition"] == "HasNoCertificate"
-    distribution = resources["Distribution"]["Properties"]["DistributionConfig"]
-    assert distribution["Origins"][0]["OriginCustomHeaders"] == [{"HeaderName": "X-Origin-Key", "HeaderValue": key}]
-
-
-def test_who_needs_the_target_group_waits_until_a_rule_leads_to_it(resources: Any) -> None:
-    # Before, a target is `unused` and never found well, and a policy on requests per target is refused.
-    assert "Condition" not in resources["ServiceRule"]
-    for name in ("InstanceGroup", "ScaleOnRequests"):
-        assert "ServiceRule" in listed(resources[name]["DependsOn"])
-
-
-def test_the_cdn_forgets_a_deleted_picture_within_the_promised_minute(resources: Any) -> None:
-    notices = (ROOT / "thumbstack/notices.py").read_text()
-    poll = re.search(r"^POLL_SECONDS = (\d+)$", notices, re.MULTILINE)
-    policy = resources["PictureCachePolicy"]["Properties"]["CachePolicyConfig"]
-    distribution = resources["Distribution"]["Properties"]["DistributionConfig"]
-
-    assert poll
-    # Two caches one behind the other: an edge's and its region's. Of ten seconds left over, a listing takes some.
-    assert int(poll[1]) + 2 * policy["MaxTTL"] <= 50
-    assert policy["MinTTL"] == 0
-    # A third one, which is optional, would need its share.
-    assert all("OriginShield" not in origin for origin in distribution["Origins"])
-
-
-def test_the_cdn_asks_by_the_name_that_the_load_balancers_certificate_has(resources: Any) -> None:
-    config = resources["Distribution"]["Properties"]["DistributionConfig"]
-    all_but_host = "b689b0a8-53d0-40ab-baf2-68738e2966ac"  # AWS's AllViewerExceptHostHeader
-
-    behaviours = [config["DefaultCacheBehavior"], *config["CacheBehaviors"]]
-    assert {one.get("OriginRequestPolicyId", all_but_host) for one in behaviours} == {all_but_host}
-    forwarded = resources["PictureCachePolicy"]["Properties"]["CachePolicyConfig"][
-        "ParametersInCacheKeyAndForwardedToOrigin"
-    ]
-    assert forwarded["HeadersConfig"]["Headers"] == ["Accept"]
-
-
-def test_the_cdn_caches_pictures_and_nothing_else(resources: Any) -> None:
-    config = resources["Distribution"]["Properties"]["DistributionConfig"]
-    nothing = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # AWS's CachingDisabled
-
-    def policy(path: str) -> Any:
-        for behaviour in config["CacheBehaviors"]:
-            pattern = re.escape(behaviour["PathPattern"]).replace(r"\*", ".*")
-            if re.fullmatch(pattern, path):
-                return behaviour["CachePolicyId"]
-        return config["DefaultCacheBehavior"]["CachePolicyId"]
-
-    pictures = {"Ref": "PictureCachePolicy"}
-    key = "o/shop/cat/1_ab.jpg"
-    for path in ("/", "/sign", "/readyz", "/pictures", f"/pictures/{key}"):
-        assert policy(path) == nothing
-    for path in (f"/{key}", f"/t/MI/u/{key}", f"/abc=/300x200/{key}", f"/e/1/2/3/x/{key}", f"/website/m/{key}/v.jpg"):
-        assert policy(path) == pictures
-    # What goes on is asked for at once again, and no error is kept for the ten seconds that CloudFront keeps them.
-    assert {error["ErrorCachingMinTTL"] for error in config["CustomErrorResponses"]} == {0}
-
-
-# What nginx makes of the same: tests/nginx/test_accept.py.
-@pytest.mark.parametrize(
-    ("accept", "folded"),
-    [
-        (None, "image/*"),
-        ("*/*", "image/*"),
-        ("image/avif,image/webp,image/apng,image/*,*/*;q=0.8", "image/avif"),
-        ("image/webp,*/*", "image/webp"),
-        ("IMAGE/AVIF ; q=0.5", "image/avif"),
-        ("image/avif;q=0, image/webp", "image/webp"),
-        ("image/avif;q=0.0,image/webp; q = 0", "image/*"),
-        ("image/avif;q=0.01", "image/avif"),
-        ("image/avifx, text/image/webp", "image/*"),
-    ],
-)
-def test_the_cdn_folds_accept_as_nginx_does(resources: Any, accept: str | None, folded: str) -> None:
-    code = resources["AcceptFolding"]["Properties"]["FunctionCode"]
-    headers = {"accept": {"value": accept}} if accept is not None else {}
-
-    assert run_function(code, headers) == {"accept": {"value": folded}}
-
-
-def run_function(code: str, headers: Any) -> Any:
-    """What the function makes of the headers, in Node; its language is a part of ours there."""
-    script = f"{code}\nconsole.log(JSON.stringify(handler({{request: {{headers: {json.dumps(headers)}}}}}).headers))"
-    node = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
-    return json.loads(node.stdout)
-
-
 # --- Instances.
 
 
@@ -317,7 +116,16 @@ def test_credentials_are_had_by_token_only_and_by_containers_too(resources: Any)
         "HttpEndpoint": "enabled",
     }
     assert "KeyName" not in data
-    assert all(disk["Ebs"]["Encrypted"] is True for disk in data["BlockDeviceMappings"])
+
+
+def test_an_instances_disk_is_the_machine_images_own_encrypted_and_goes_with_it(template: Any, resources: Any) -> None:
+    (disk,) = resources["LaunchTemplate"]["Properties"]["LaunchTemplateData"]["BlockDeviceMappings"]
+
+    assert template["Parameters"]["ImageId"]["Default"] == "/aws/service/debian/release/13/latest/amd64"
+    # So Debian calls its root; under another name there were a second disk, and the first one small and open.
+    assert disk["DeviceName"] == "/dev/xvda"
+    assert disk["Ebs"]["Encrypted"] is True
+    assert disk["Ebs"]["DeleteOnTermination"] is True
 
 
 def test_user_data_is_short_and_fits(resources: Any) -> None:
@@ -327,6 +135,7 @@ def test_user_data_is_short_and_fits(resources: Any) -> None:
     assert len(base64.b64encode(text.encode())) < 12_000
     # All that the script is handed, it takes.
     handed = set(re.findall(r"\b([A-Z][A-Z0-9_]+)=", text)) - {"ID", "S", "AWS_DEFAULT_REGION", "DEBIAN_FRONTEND"}
+    assert "TRUSTED_PROXIES=${VPCCIDRBlock}\n" in text
     script = (ROOT / "deploy/instance/start").read_text()
     assert {name for name in handed if not re.search(rf"(?<![A-Z_=]){name}\b", script)} == set()
 
@@ -340,14 +149,27 @@ def test_new_instances_are_well_before_old_ones_go(template: Any, resources: Any
     assert update["MinInstancesInService"] == {"Ref": "MinSize"}
     # Where they are equal no instance may be added, and an update cannot begin.
     assert parameters["MaxSize"]["Default"] > parameters["MinSize"]["Default"] >= 2
-    # With these suspended an update never ends.
-    assert not {"Launch", "Terminate", "AddToLoadBalancer"} & set(update["SuspendProcesses"])
+    assert update["MaxBatchSize"] == 1
+    # Not suspended, these start or end others meanwhile; with Launch, Terminate or AddToLoadBalancer it never ends.
+    assert set(update["SuspendProcesses"]) == {
+        *("HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "ScheduledActions", "InstanceRefresh")
+    }
     signal = group["CreationPolicy"]["ResourceSignal"]
     assert signal["Count"] == {"Ref": "MinSize"}
     assert update["PauseTime"] == signal["Timeout"]
     assert iso_seconds(signal["Timeout"]) == group["Properties"]["HealthCheckGracePeriod"]
     assert group["Properties"]["HealthCheckType"] == "ELB"
     assert group["Properties"]["LaunchTemplate"]["Version"] == {"Fn::GetAtt": ["LaunchTemplate", "LatestVersionNumber"]}
+
+
+def test_an_instance_starts_when_it_has_a_way_out_and_its_rights(resources: Any) -> None:
+    waits = set(listed(resources["InstanceGroup"]["DependsOn"]))
+
+    assert waits >= {"RouteOut", "SubnetARoutes", "SubnetBRoutes", "S3Endpoint", "InstancePolicy"}
+    # What says which commit runs says it when it does.
+    assert listed(resources["CommitParameter"]["DependsOn"]) == ["InstanceGroup"]
+    # It begins with what SSM does not keep for itself, whatever the stack is called.
+    assert resources["CommitParameter"]["Properties"]["Name"] == {"Fn::Sub": "/thumbstack/${AWS::StackName}/commit"}
 
 
 def iso_seconds(period: str) -> int:
@@ -367,6 +189,50 @@ def test_it_scales_on_requests_on_processors_and_on_renders(resources: Any) -> N
     }
 
     assert set(metrics.values()) == {"ALBRequestCountPerTarget", "ASGAverageCPUUtilization", "RenderLoad"}
+    requests = policies["ScaleOnRequests"]["TargetTrackingConfiguration"]["PredefinedMetricSpecification"]
+    assert requests["ResourceLabel"] == {
+        "Fn::Sub": "${LoadBalancer.LoadBalancerFullName}/${TargetGroup.TargetGroupFullName}"
+    }
+    # The dashboard shows how many there are.
+    assert resources["InstanceGroup"]["Properties"]["MetricsCollection"] == [{"Granularity": "1Minute"}]
+
+
+BALANCER = {"LoadBalancer": {"Fn::GetAtt": ["LoadBalancer", "LoadBalancerFullName"]}}
+TARGETS = {"TargetGroup": {"Fn::GetAtt": ["TargetGroup", "TargetGroupFullName"]}}
+OURS = {"Stack": {"Ref": "AWS::StackName"}}
+MORE, LESS = "GreaterThanThreshold", "LessThanThreshold"
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric", "of", "statistic", "is_"),
+    [
+        ("InstancesAnswerErrors", "AWS/ApplicationELB HTTPCode_Target_5XX_Count", BALANCER, "Sum", MORE),
+        ("LoadBalancerAnswersErrors", "AWS/ApplicationELB HTTPCode_ELB_5XX_Count", BALANCER, "Sum", MORE),
+        ("InstancesAreUnhealthy", "AWS/ApplicationELB UnHealthyHostCount", BALANCER | TARGETS, "Maximum", MORE),
+        ("AnswersAreSlow", "AWS/ApplicationELB TargetResponseTime", BALANCER, "p95", MORE),
+        ("RendersQueue", "Thumbstack RenderLoad", OURS, "Average", MORE),
+        ("FewAnswersAreCached", "Thumbstack EdgeHitRatio", OURS, "Average", LESS),
+        ("DisksAreFull", "Thumbstack DiskUsed", OURS, "Maximum", MORE),
+        (
+            "CertificateEnds",
+            "AWS/CertificateManager DaysToExpiry",
+            {"CertificateArn": {"Ref": "CertificateArn"}},
+            "Minimum",
+            LESS,
+        ),
+    ],
+)
+def test_an_alarm_looks_at_a_number_that_there_is(
+    resources: Any, alarm: str, metric: str, of: dict[str, Any], statistic: str, is_: str
+) -> None:
+    # Of another name, or of other dimensions, there would never be one, and missing ones are no alarm.
+    found = resources[alarm]["Properties"]
+
+    assert f"{found['Namespace']} {found['MetricName']}" == metric
+    assert {one["Name"]: one["Value"] for one in found["Dimensions"]} == of
+    assert found.get("Statistic", found.get("ExtendedStatistic")) == statistic
+    assert found["ComparisonOperator"] == is_
+    assert found["TreatMissingData"] == "notBreaching"
 
 
 def test_what_is_watched_is_published(resources: Any) -> None:
@@ -381,6 +247,9 @@ def test_what_is_watched_is_published(resources: Any) -> None:
     shown = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
     publish = (ROOT / "deploy/instance/publish.py").read_text()
 
+    for scaled in values(of_type(resources, "AWS::AutoScaling::ScalingPolicy"), "CustomizedMetricSpecification"):
+        assert scaled["Dimensions"] == [{"Name": "Stack", "Value": {"Ref": "AWS::StackName"}}]
+    assert '[{"Name": "Stack", "Value": os.environ["STACK"]}]' in publish
     assert watched == {"RenderLoad", "EdgeHitRatio", "DiskUsed"}
     assert all(f'"{metric}"' in publish and f'"{metric}"' in shown for metric in watched)
     json.loads(shown)
@@ -469,17 +338,20 @@ def test_each_right_is_for_a_call(right: tuple[str, str], call: tuple[str, str])
     assert words in (ROOT / file).read_text(), right
 
 
-def listed(one_or_more: Any) -> list[Any]:
-    return one_or_more if isinstance(one_or_more, list) else [one_or_more]
+def test_a_transcoder_reads_the_originals_and_runs_its_jobs(resources: Any) -> None:
+    statements = resources["Transcoder"]["Properties"]["PolicyDocument"]["Statement"]
+    granted = {(action, plain(one["Resource"])) for one in statements for action in listed(one["Action"])}
+
+    assert resources["Transcoder"]["Condition"] == "HasTranscoder"
+    assert {resource for action, resource in granted if action == "s3:GetObject"} == {"PicturesBucket/o/*"}
+    assert {action.partition(":")[0] for action, _ in granted if action != "s3:GetObject"} == {"mediaconvert"}
 
 
-def plain(resource: Any) -> str:
-    """A resource of the policy in short: what is before the interesting part is the same everywhere."""
-    if isinstance(resource, dict):
-        (value,) = resource.values()
-        resource = value[0] if isinstance(value, list) else value
-    resource = re.sub(r"^arn:\$\{AWS::Partition\}:[a-z]+:\$\{AWS::Region\}:\$\{AWS::AccountId\}:", "", resource)
-    return re.sub(r"\$\{(\w+)(?:\.Arn)?\}", r"\1", resource)
+def test_secrets_are_long_and_of_letters_that_need_no_quotes(resources: Any) -> None:
+    for made in values(of_type(resources, "AWS::SecretsManager::Secret"), "GenerateSecretString"):
+        # Of 64 letters 43 are as good as 256 bits.
+        assert made["PasswordLength"] >= 43
+        assert set(string.punctuation) - set(made["ExcludeCharacters"]) == {"-", "_"}
 
 
 # --- Buckets.
@@ -512,6 +384,8 @@ def test_lifecycles_are_as_promised(resources: Any) -> None:
 
     assert rules["PicturesBucket", "incoming"]["ExpirationInDays"] == 1
     assert rules["PicturesBucket", "incoming"]["Prefix"] == "incoming/"
+    # Else all that was published would be paid for twice, for the month that old versions are kept.
+    assert rules["PicturesBucket", "incoming"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
     assert rules["PicturesBucket", "old-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     # Nothing but what waits, and old versions, ever goes from among the originals by itself.
     assert [r["Prefix"] for (b, _), r in rules.items() if b == "PicturesBucket" and "ExpirationInDays" in r] == [

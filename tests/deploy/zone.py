@@ -311,7 +311,7 @@ def zone(folder: Path) -> Iterator[Zone]:
         gateway = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge")
         hosts = folder / "hosts"
         hosts.write_text("127.0.0.1 localhost\n")
-        # Rights are seen enforced in test_update_stack.py; here the bucket policies would refuse plain HTTP.
+        # Rights are seen enforced in test_deployed.py; here the bucket policies would refuse plain HTTP.
         with running(folder / "ministack.log", auth=False, hosts=hosts) as aws:
             aws.client("ssm").put_parameter(Name=IMAGE, Value="ami-0123456789abcdef0", Type="String")
             here = Zone(aws, gateway, folder, hosts)

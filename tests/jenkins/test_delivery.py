@@ -197,7 +197,7 @@ class Estate:
         return found
 
     def deployed(self) -> str:
-        return str(self._aws.client("ssm").get_parameter(Name=f"/{STACK}/commit")["Parameter"]["Value"])
+        return str(self._aws.client("ssm").get_parameter(Name=f"/thumbstack/{STACK}/commit")["Parameter"]["Value"])
 
 
 @pytest.fixture(scope="module")
