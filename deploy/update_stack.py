@@ -8,6 +8,7 @@ STACK_NAME names the stack, CommitID is the checkout's commit unless it is said.
 import argparse
 import ipaddress
 import os
+import re
 import subprocess
 import sys
 import time
@@ -35,6 +36,9 @@ _STUCK = {
     "UPDATE_ROLLBACK_FAILED": "it could not go back to what it was. Its events tell what is in the way: mend that, "
     "run `aws cloudformation continue-update-rollback --stack-name {name}`, then this.",
 }
+_GOES_ON = "AWS goes on: run this again when it is at rest."
+# In names that AWS bounds at 64 the region stands behind it.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
 _SECONDS_BETWEEN_LOOKS = 2
 
 
@@ -46,6 +50,8 @@ class Stack:
     """One stack, and what was told of its events already."""
 
     def __init__(self, name: str, session: boto3.Session, template: Path = TEMPLATE) -> None:
+        if not _NAME.fullmatch(name):
+            raise StoppedError("STACK_NAME must be 40 letters, digits and '-' at most, the first of them a letter.")
         self.name = name
         self._template = template
         self._session = session
@@ -97,7 +103,7 @@ class Stack:
             if not new:
                 raise
             # Who meant to update one has the wrong region or name.
-            reason = error.response["Error"]["Message"].rstrip(".")
+            reason = _words(error).rstrip(".")
             raise StoppedError(
                 f"{reason}. There is no stack {self.name} in {self._session.region_name} yet."
             ) from error
@@ -125,7 +131,14 @@ class Stack:
             raise StoppedError(f"There is no stack {self.name} in {self._session.region_name}.")
         if status != "REVIEW_IN_PROGRESS":
             self._refuse_busy(status)
-        stack_id = self._aws.describe_stacks(StackName=self.name)["Stacks"][0]["StackId"]
+        (found,) = self._aws.describe_stacks(StackName=self.name)["Stacks"]
+        if found.get("EnableTerminationProtection"):
+            # AWS says so, too, but only after its buckets were emptied.
+            raise StoppedError(
+                f"{self.name} is protected from its end: run `aws cloudformation update-termination-protection "
+                f"--no-enable-termination-protection --stack-name {self.name}`, then this."
+            )
+        stack_id = found["StackId"]
         # Twice: until they end, the instances may store something in a bucket that was just emptied.
         for _ in range(2):
             resources = {
@@ -214,8 +227,13 @@ class Stack:
 
     def _events(self, stack_id: str | None = None) -> "list[StackEventTypeDef]":
         """All that were not told yet, oldest first."""
-        pages = self._aws.get_paginator("describe_stack_events").paginate(StackName=stack_id or self.name)
-        news = [event for page in pages for event in page["StackEvents"] if event["EventId"] not in self._told]
+        news: list[StackEventTypeDef] = []
+        for page in self._aws.get_paginator("describe_stack_events").paginate(StackName=stack_id or self.name):
+            events = page["StackEvents"]
+            news += [event for event in events if event["EventId"] not in self._told]
+            # The newest come first. Who asks for all pages again and again is soon refused (Rate exceeded).
+            if any(event["EventId"] in self._told for event in events):
+                break
         self._told.update(event["EventId"] for event in news)
         return news[::-1]
 
@@ -227,8 +245,12 @@ class Stack:
         """Tell events until the stack is at rest; says how it ended."""
         begun = False
         while True:
-            status = self.status(stack_id) or "DELETE_COMPLETE"
-            for event in self._events(stack_id):
+            try:
+                status = self.status(stack_id) or "DELETE_COMPLETE"
+                events = self._events(stack_id)
+            except (ClientError, BotoCoreError) as error:
+                raise StoppedError(f"{_words(error).rstrip('.')}. {_GOES_ON}") from error
+            for event in events:
                 begun = True
                 reason = event.get("ResourceStatusReason")
                 words = f"{event['ResourceStatus']:<28} {event['LogicalResourceId']}{f': {reason}' if reason else ''}"
@@ -240,6 +262,11 @@ class Stack:
             if not status.endswith("_IN_PROGRESS") and (begun or status == "DELETE_COMPLETE"):
                 return status
             time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _words(error: Exception) -> str:
+    """What AWS says, without the name of the call: what is to be changed is said behind it."""
+    return error.response["Error"]["Message"] if isinstance(error, ClientError) else str(error)
 
 
 def _refuse_contradictions(values: Mapping[str, str]) -> None:
@@ -286,17 +313,20 @@ def main() -> None:
         else:
             given = {"CommitID": variables.get("CommitID") or _checked_out()} | variables
             stack.update(given, only_tell=arguments.changes)
-    except ClientError as error:
-        # Without the name of the call: what is to be changed is said behind it.
-        sys.exit(f"update_stack: {error.response['Error']['Message']}")
+        sys.stdout.flush()
     except NoCredentialsError:
         sys.exit("update_stack: no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
     except NoRegionError:
         sys.exit("update_stack: no region: set AWS_REGION.")
-    except (StoppedError, BotoCoreError) as error:
-        sys.exit(f"update_stack: {error}")
+    # ValueError is what boto3 says of an endpoint that is no address.
+    except (StoppedError, ClientError, BotoCoreError, ValueError) as error:
+        sys.exit(f"update_stack: {_words(error)}")
+    except BrokenPipeError:
+        # What is not read yet would be one complaint more, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(f"update_stack: nobody reads this any more. {_GOES_ON}")
     except KeyboardInterrupt:
-        print("\nupdate_stack: no longer looking. AWS goes on: run this again when it is at rest.", file=sys.stderr)
+        print(f"\nupdate_stack: no longer looking. {_GOES_ON}", file=sys.stderr)
         sys.exit(130)
 
 

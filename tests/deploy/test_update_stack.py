@@ -4,8 +4,10 @@ The emulator does not wait for a group's signals (docs/aws.md).
 """
 
 import base64
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from deploy.update_stack import TEMPLATE, Stack, StoppedError
 from tests.deploy.emulator import COMMIT, GIVEN, IMAGE, REGION, Aws, launch_data, user_data
 from tests.deploy.environments import ROOT
 
+# The region comes behind it where AWS takes 64 letters.
+NO_NAME = "STACK_NAME must be 40 letters, digits and '-' at most, the first of them a letter."
 CERTIFICATE = f"arn:aws:acm:{REGION}:000000000000:certificate/1"
 
 
@@ -177,6 +181,22 @@ def test_ending_it_keeps_the_originals_and_takes_the_rest(aws: Aws) -> None:
     assert f"There is no stack ended in {REGION}." in aws.update("ended", "--delete")[1]
 
 
+def test_a_stack_that_is_protected_is_not_even_emptied(aws: Aws) -> None:
+    aws.update("protected", **GIVEN)
+    results, s3 = aws.resources("protected")["ResultsBucket"], aws.client("s3")
+    s3.delete_bucket_policy(Bucket=results)
+    s3.put_object(Bucket=results, Key="o/shop/cat/1.jpg", Body=b"x")
+    aws.client("cloudformation").update_termination_protection(StackName="protected", EnableTerminationProtection=True)
+
+    told, complaint = aws.update("protected", "--delete")
+
+    assert complaint.startswith(
+        "update_stack: protected is protected from its end: run `aws cloudformation update-term"
+    )
+    assert told == ""
+    assert s3.list_objects_v2(Bucket=results)["KeyCount"] == 1
+
+
 def test_what_was_never_created_whole_is_made_anew(aws: Aws, waiting: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(StoppedError, match="stillborn is ROLLBACK_COMPLETE:\n  CREATE_FAILED Signals"):
         Stack("stillborn", boto3.Session(), waiting).update(GIVEN)
@@ -228,6 +248,9 @@ def test_a_stack_that_cannot_be_updated_is_left_alone_with_advice(
         ({"AWS_ACCESS_KEY_ID": ""}, "no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."),
         ({"AWS_DEFAULT_REGION": ""}, "no region: set AWS_REGION."),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 'Could not connect to the endpoint URL: "http://127.0.0.1:9/"'),
+        ({"AWS_ENDPOINT_URL": "nonsense"}, "Invalid endpoint: nonsense"),
+        ({"STACK_NAME": "two words"}, NO_NAME),
+        ({"STACK_NAME": "n" * 41}, NO_NAME),
         ({"AWS_PROFILE": "nobodys"}, "The config profile (nobodys) could not be found"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
@@ -257,6 +280,62 @@ def test_who_stops_looking_is_told_that_aws_goes_on(
 
     assert complaint == "130"
     assert "AWS goes on" in capsys.readouterr().err
+
+
+def test_who_reads_no_further_is_told_that_aws_goes_on(aws: Aws) -> None:
+    ours, theirs = os.pipe()
+    # As `head` does, which has read enough.
+    os.close(ours)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.update_stack", "--commit"],
+        cwd=ROOT,
+        env=aws.environment,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(theirs)
+
+    said = "update_stack: nobody reads this any more. AWS goes on: run this again when it is at rest.\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_where_aws_cannot_be_asked_how_it_goes_it_goes_on(
+    aws: Aws, deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The emulator is neither away for a moment nor asked too often.
+    refused = ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "DescribeStackEvents")
+    real = Stack.status
+
+    def status(stack: Stack, stack_id: str | None = None) -> str | None:
+        if stack_id:
+            raise refused
+        return real(stack)
+
+    monkeypatch.setattr(Stack, "status", status)
+
+    _, complaint = aws.update("limits", **GIVEN)
+
+    assert complaint == "update_stack: Rate exceeded. AWS goes on: run this again when it is at rest."
+
+
+def test_only_events_that_are_not_known_yet_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The emulator has one page for all; AWS refuses who asks for all pages of a long life every two seconds.
+    asked = []
+
+    class Pages:
+        def paginate(self, **_: str) -> Iterator[dict[str, Any]]:
+            for number in range(3):
+                asked.append(number)
+                yield {"StackEvents": [{"EventId": f"{number} {event}"} for event in ("late", "early")]}
+
+    stack = Stack("pictures", boto3.Session("test", "test", region_name=REGION))
+    monkeypatch.setattr(stack._aws, "get_paginator", lambda _: Pages())
+
+    assert [event["EventId"] for event in stack._events()][::5] == ["2 early", "0 late"]
+    assert stack._events() == []
+    assert asked == [0, 1, 2, 0]
 
 
 def test_what_an_update_would_change_is_told_and_nothing_is_done(aws: Aws, deployed: dict[str, str]) -> None:
