@@ -34,7 +34,7 @@ def variables() -> Mapping[str, str]:
         return found
     if not settings.s3_endpoint:
         raise ValueError(f"nothing runs on {settings.data}: start it with `make run`, or name an S3 with S3_ENDPOINT")
-    return {**keepers(plan(settings, keys(settings.data / "secrets.env"), "")), "THUMBOR_SERVERS": ""}
+    return {**keepers(plan(settings, keys(settings.data / "secrets.env"))), "THUMBOR_SERVERS": ""}
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ class Room:
     metrics_port: int = 0
 
 
-def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]:
+def plan(settings: Settings, keys: Mapping[str, str]) -> list[Room]:
     """All rooms, on ports that are free now. `keys`: SECURITY_KEYS and the S3's credentials."""
     data = settings.data.resolve()
     # The service's own port is free until nginx starts.
@@ -165,9 +165,8 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
         environment={**buckets, "GOMEMLIMIT": settings.gomemlimit, "CORS_ORIGINS": settings.cors_origins},
         metrics_port=s3_metrics,
     )
-    everyone = {"SECURITY_KEYS": keys["SECURITY_KEYS"], "GIT_COMMIT": commit}
     apps = {
-        **everyone,
+        "SECURITY_KEYS": keys["SECURITY_KEYS"],
         "API_KEYS": settings.api_keys,
         "OPEN_APP": settings.open_app,
         "PUBLIC_URL": settings.public_url,
@@ -186,7 +185,7 @@ def plan(settings: Settings, keys: Mapping[str, str], commit: str) -> list[Room]
                 stop_within=20,
                 environment={
                     **client,
-                    **everyone,
+                    "SECURITY_KEYS": keys["SECURITY_KEYS"],
                     "PYTHONPATH": f"{ROOT}:{ROOT}/thumbor",
                     "MAX_UPLOAD_BYTES": limits["MAX_UPLOAD_BYTES"],
                     "MAX_RESIDENT_BYTES": settings.max_resident_bytes,

@@ -142,7 +142,7 @@ def _serve(settings: Settings) -> None:
     data = settings.data.resolve()
     commit = _commit()
     try:
-        rooms = plan(settings, keys(data / "secrets.env"), commit)
+        rooms = plan(settings, keys(data / "secrets.env"))
         configuration = supervisord(rooms, data)
     except (ValueError, FileNotFoundError) as error:
         raise StartError(str(error)) from None

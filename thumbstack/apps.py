@@ -135,7 +135,7 @@ def _read_rules(app: str, entry: Any) -> Rules:
 def mint(app: str) -> dict[str, str]:
     """A new pair of keys for an app, as an entry of API_KEYS."""
     if not is_segment(app):
-        raise ValueError("the app must be lower case letters, digits, '.', '_' or '-'")
+        raise ValueError("the app must be lower case letters, digits, '.', '_' or '-': make keys APP=shop")
     return {"app": app, "public_key": secrets.token_urlsafe(24), "private_key": secrets.token_urlsafe(24)}
 
 

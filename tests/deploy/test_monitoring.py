@@ -38,7 +38,7 @@ def test_prometheus_asks_every_room_where_it_tells(services: Any, tmp_path: Path
     for address in ("8000", "8001", "8888", "9327"):
         assert address in dockerfile
     # make run names the same jobs.
-    rooms = plan(Settings(data=tmp_path), KEYS, "abc")
+    rooms = plan(Settings(data=tmp_path), KEYS)
     assert {target["labels"]["job"] for target in targets(rooms)} == set(asked)  # type: ignore[index]
     assert len(targets(rooms)) == len(rooms)
 

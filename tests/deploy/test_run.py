@@ -195,7 +195,7 @@ def test_help_names_every_variable(tmp_path: Path, port: int) -> None:
 
 
 def variables(tmp_path: Path) -> Mapping[str, Mapping[str, str]]:
-    rooms = plan(Settings(data=tmp_path, api_keys="[]"), KEYS, "abc")
+    rooms = plan(Settings(data=tmp_path, api_keys="[]"), KEYS)
     return {room.name: room.environment for room in rooms}
 
 
@@ -226,7 +226,7 @@ def test_the_curator_is_told_what_it_reads(tmp_path: Path) -> None:
     # How many it decodes at once is its own to say: it has one process, the uploader two.
     named = {name.upper() for name in CuratorConfig.model_fields} - {"DECODES_AT_ONCE"}
 
-    told = keepers(plan(Settings(data=tmp_path, api_keys="[]"), KEYS, "abc"))
+    told = keepers(plan(Settings(data=tmp_path, api_keys="[]"), KEYS))
 
     assert named - told.keys() == set()
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
@@ -234,7 +234,7 @@ def test_the_curator_is_told_what_it_reads(tmp_path: Path) -> None:
 
 
 def test_no_two_rooms_share_a_port(tmp_path: Path) -> None:
-    rooms = plan(Settings(data=tmp_path, thumbor_processes=8), KEYS, "abc")
+    rooms = plan(Settings(data=tmp_path, thumbor_processes=8), KEYS)
 
     assert len({room.port for room in rooms}) == len(rooms) == 12
     assert nginx_variables(Settings(data=tmp_path), rooms, "abc")["THUMBOR_UPSTREAM"].count("server ") == 8
@@ -242,7 +242,7 @@ def test_no_two_rooms_share_a_port(tmp_path: Path) -> None:
 
 def test_nodes_may_share_one_s3(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, s3_endpoint="http://127.0.0.1:8333")
-    rooms = plan(settings, KEYS, "abc")
+    rooms = plan(settings, KEYS)
 
     assert "s3" not in {room.name for room in rooms}
     told = {room.name: room.environment.get("S3_ENDPOINT") for room in rooms}
@@ -252,7 +252,7 @@ def test_nodes_may_share_one_s3(tmp_path: Path) -> None:
 
 def test_the_door_is_closed_first_and_the_storage_last(tmp_path: Path) -> None:
     parser = configparser.RawConfigParser()
-    parser.read_string(supervisord(plan(Settings(data=tmp_path), KEYS, "abc"), tmp_path))
+    parser.read_string(supervisord(plan(Settings(data=tmp_path), KEYS), tmp_path))
 
     stop_order = sorted(
         ("program:nginx", "group:rooms", "program:s3"), key=lambda name: -parser.getint(name, "priority")
@@ -266,7 +266,7 @@ def test_a_value_arrives_in_a_room_as_it_was_given(tmp_path: Path) -> None:
     keys = '[{"app": "shop", "public_key": "%(here)s-;#=,"}]'
     # The reading that supervisord itself does.
     parser = UnhosedConfigParser()
-    parser.read_string(supervisord(plan(Settings(data=tmp_path, api_keys=keys), KEYS, "abc"), tmp_path))
+    parser.read_string(supervisord(plan(Settings(data=tmp_path, api_keys=keys), KEYS), tmp_path))
 
     text = expand(parser.get("program:signer", "environment", raw=True), {"here": "wrong"}, "environment")
 

@@ -29,7 +29,7 @@ class Edge:
 
     def __init__(self, folder: Path, *thumbors: "Thumbor") -> None:
         settings = Settings(data=folder, s3_endpoint="http://127.0.0.1:9")
-        rooms = plan(settings, KEYS, "abc")
+        rooms = plan(settings, KEYS)
         settings = settings.model_copy(update={"port": next(room.port for room in rooms if room.name == "signer")})
         servers = " ".join(f"server {thumbor.url.removeprefix('http://')} max_fails=0;" for thumbor in thumbors)
         conf = folder / "run" / "nginx" / "conf"
