@@ -110,9 +110,10 @@ def test_only_originals_and_notices_are_left(
     ],
 )
 def test_a_part_is_cleared(
-    with_website: Curator, storage: Storage, made: list[str], arguments: list[str], left: list[str]
+    with_website: Curator, storage: Storage, made: list[str], arguments: list[str], left: list[str], tmp_path: Path
 ) -> None:
     more = {"OPEN_APP": "", "API_KEYS": keys("demo", "shop")}
+    cleared, kept = cached(tmp_path, f"webp|/t/MI/u/{PICTURE}|"), cached(tmp_path, f"webp|/t/MI/u/{OTHER}|")
 
     assert with_website("clear", "--yes", *arguments, **more).code == 0
 
@@ -123,6 +124,7 @@ def test_a_part_is_cleared(
         == left
     )
     assert storage.keys(WEBSITE) == [f"m/{key}/1x1-fit-80-upscale-00.jpg" for key in left]
+    assert (cleared.exists(), kept.exists()) == (False, True)
 
 
 def keys(*apps: str) -> str:

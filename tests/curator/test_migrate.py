@@ -83,6 +83,16 @@ def test_pictures_come_from_another_provider_with_its_own_credentials(
     assert digests(storage) == sorted(map(digest, pictures.values()))
 
 
+def test_its_credentials_may_be_files(keeper: Curator, old: Storage, storage: Storage, tmp_path: Path) -> None:
+    fill(old, 1)
+    (tmp_path / "OLD_ACCESS_KEY_ID").write_text(old.key_id)
+    (tmp_path / "OLD_SECRET_KEY").write_text(f"{old.secret}\n")
+
+    done = keeper("migrate", *SOURCE, "--source-keys", "OLD", SECRETS_DIR=str(tmp_path))
+
+    assert sums(done.out) == "images: 1, skipped: 0, processed: 1, errors: 0"
+
+
 def test_our_own_credentials_are_never_shown_to_the_other_provider(keeper: Curator, old: Storage) -> None:
     fill(old, 1)
     ours = {"EXO_ACCESS_KEY_ID": keeper.variables["AWS_ACCESS_KEY_ID"]}

@@ -295,7 +295,8 @@ def test_a_list_shows_each_picture_once(client: FlaskClient, coffee: bytes, cat:
 
 def test_a_list_of_the_newest_begins_with_the_last_upload(client: FlaskClient, buckets: Buckets, coffee: bytes) -> None:
     # Folders in another order than times; a name that tells no time is the oldest.
-    keys = ["o/demo/b/1763600003_0.jpg", "o/demo/c/1763600002_1.jpg", "o/demo/a/1763600002_0.jpg", "o/demo/d/z.jpg"]
+    files = ("b/1763600003_0", "a/1763600002_2", "b/1763600002_1", "c/1763600002_0", "a/1763600002_0", "d/z")
+    keys = [f"o/demo/{file}.jpg" for file in files]
     for key in reversed(keys):
         buckets.client.put_object(Bucket=buckets.pictures, Key=key, Body=coffee)
 

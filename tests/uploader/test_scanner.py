@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import tempfile
 import threading
@@ -177,6 +178,37 @@ def test_a_clean_picture_is_stored_whole(clamd: Clamd, config: Config, buckets: 
     (picture,) = buckets.originals("o/demo/")
     assert buckets.read(str(picture)) == body
     client.delete("/delete-all-pictures")
+
+
+def test_a_clamd_that_could_not_look_lets_nothing_through() -> None:
+    class InTrouble(socketserver.StreamRequestHandler):
+        # In place of a clamd that is out of memory or of disk, which none can be made to be.
+        def handle(self) -> None:
+            while self.connection.recv(1 << 16)[-4:] != bytes(4):
+                pass
+            self.wfile.write(b"stream: Can't allocate memory ERROR\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), InTrouble) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        address = f"clamd://127.0.0.1:{server.server_address[1]}"
+
+        assert verdict(address, b"a picture") is ScannerUnavailable
+
+
+def test_clamd_is_asked_at_its_usual_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def connect(host: str, port: int, _patience: float) -> None:
+        # That port may be somebody's on this machine.
+        asked.append((host, port))
+        raise OSError("asked")
+
+    monkeypatch.setattr("thumbstack.scanner.ClamdNetworkSocket", connect)
+    for address in ("clamd://scanner", "clamd://scanner:3311"):
+        with pytest.raises(OSError, match="asked"):
+            read_scanner(address).check(io.BytesIO())
+
+    assert asked == [("scanner", 3310), ("scanner", 3311)]
 
 
 class Hook(ThreadingHTTPServer):
