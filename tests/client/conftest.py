@@ -1,4 +1,4 @@
-"""A real browser, the whole service as `make run` starts it, and pages of another origin."""
+"""A real browser, the whole service as `make run` starts it, and pages of another origin, some with the widget."""
 
 import subprocess
 import threading
@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.stack.stacks import PATIENCE_SECONDS, ROOT, Embedded, Stack, running
+from tests.client.area import LISTEN, Area, Open
+from tests.stack.stacks import PATIENCE_SECONDS, ROOT, SHOP, Embedded, Stack, running
 
 CLIENT = ROOT / "client"
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
@@ -101,3 +102,56 @@ def stack(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
     """The running service."""
     with running(Embedded(tmp_path_factory.mktemp("client-stack"), CORS_ORIGINS=site.url)) as stack:
         yield stack
+
+
+@pytest.fixture
+def open_area(page: Page, stack: Stack, site: Site) -> Iterator[Open]:
+    """Open a page with the widget: by its data attributes, or by `options` for its constructor."""
+    areas = []
+
+    def opened(
+        attributes: str | None = None,
+        options: Mapping[str, object] | None = None,
+        callback: bool = False,
+        lang: str = "en",
+        body: str = "{}",
+    ) -> Area:
+        area = Area(page, stack)
+        areas.append(area)
+        service = f'data-apikey="{SHOP["public_key"]}" data-signingurl="{stack.url}/generate_policy"'
+        div = f'<div id="area" {service if options is None else ""} {attributes or ""}></div>'
+        site.write(
+            "page.css",
+            ":root {color-scheme: light dark; background: Canvas; color: CanvasText; font-family: sans-serif}",
+        )
+        page.goto(
+            site.write(
+                "widget.html",
+                f"""<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>A page</title>
+                <meta name="viewport" content="width=device-width, initial-scale=1">
+                <link rel="stylesheet" href="{stack.url}/client/thumbstack-upload.css">
+                <link rel="stylesheet" href="page.css">
+                <main><h1>A page</h1>{body.format(div)}</main>
+                <script src="{stack.url}/client/thumbstack-upload.js"></script>""",
+                csp=f"default-src 'none'; script-src {stack.url}; style-src 'self' {stack.url}; "
+                f"connect-src {stack.url} {stack.s3_endpoint}; "
+                "form-action 'self'; base-uri 'none'",
+            )
+        )
+        page.evaluate(LISTEN)
+        if options is not None:
+            page.evaluate(
+                """([options, callback]) => {
+                    window.results = [];
+                    const told = callback ? (upload) => window.results.push(upload) : undefined;
+                    window.widget = new ThumbstackUpload(document.querySelector("#area"), options, told);
+                }""",
+                [{"apiKey": SHOP["public_key"], "signingUrl": f"{stack.url}/generate_policy", **options}, callback],
+            )
+        return area
+
+    yield opened
+    for area in areas:
+        # Whatever a test does: no key is in an address, and the browser complains only of failures made on purpose.
+        assert not any(SHOP["public_key"] in request.url for request in area.asked)
+        assert [text for text in area.complaints if "Failed to load resource" not in text] == []
