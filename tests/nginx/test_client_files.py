@@ -26,6 +26,7 @@ def test_a_file_leaves_as_it_was_built(house: House, name: str, content_type: st
     assert answer.body == (ROOT / "client" / "dist" / name).read_bytes()
     assert answer.headers["Content-Type"] == content_type
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert house.seen == []

@@ -1,11 +1,15 @@
 """Signed and readable picture URLs."""
 
 import io
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 from libthumbor import CryptoURL
 from libthumbor.url_signers.base64_hmac_sha1 import UrlSigner
+
+from signer import create_app
+from signer.config import Config
 
 SECURITY_KEY = "security-key-of-the-tests-0123456789"
 KEY = "o/shop/cat/1763600000_0123456789abcdef.jpg"
@@ -139,6 +143,16 @@ def test_public_sizes_go_to_thumbor_signed(client: FlaskClient, options: str) ->
     assert room == "_thumbor"
     assert text == f"{'fit-in/400x400/filters:quality(90)' if options == 'MI' else options}/{KEY}"
     assert signature.encode() == UrlSigner(SECURITY_KEY).signature(text)
+
+
+def test_a_preset_of_the_installations_own_is_public_too(tmp_path: Path) -> None:
+    presets = tmp_path / "presets.toml"
+    presets.write_text('XS = "fit-in/78x78"')
+    config = Config(pictures_bucket="pictures", security_keys=(SECURITY_KEY,), open_app="shop", presets_file=presets)
+    client = create_app(config).test_client()
+
+    assert client.get(f"/t/XS/u/{KEY}").headers["X-Accel-Redirect"].endswith(f"/fit-in/78x78/{KEY}")
+    assert client.get(f"/t/MI/u/{KEY}").status_code == 403
 
 
 @pytest.mark.parametrize(

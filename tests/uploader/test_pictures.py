@@ -147,6 +147,18 @@ def test_a_missing_name_is_told(client: FlaskClient, method: str, query: str) ->
     assert answer.json["code"] == "missing_input"
 
 
+def test_the_installation_says_how_long_s3_lets_originals_be_kept(
+    config: Config, buckets: Buckets, coffee: bytes
+) -> None:
+    client = create_app(config.model_copy(update={"cache_control": "public, max-age=3600"})).test_client()
+
+    told = stored(client, coffee, "coffee.jpg")
+
+    head = buckets.client.head_object(Bucket=buckets.pictures, Key=told["key"])
+    assert head["CacheControl"] == "public, max-age=3600"
+    client.delete("/delete-all-pictures")
+
+
 def test_a_delete_takes_originals_results_and_edge_entries(
     client: FlaskClient, buckets: Buckets, config: Config, coffee: bytes
 ) -> None:
@@ -275,20 +287,23 @@ def test_one_picture_is_deleted_by_its_key(client: FlaskClient, buckets: Buckets
     assert [str(key) for key in buckets.originals("o/demo/")] == [kept]
 
 
-def test_a_list_shows_each_picture_once(client: FlaskClient, coffee: bytes, cat: bytes) -> None:
-    expected = {stored(client, body, f"{name}.jpg")["key"] for body in (coffee, cat) for name in "abc"}
-
-    found: list[str] = []
-    after = ""
-    for _ in range(4):
-        answer = client.get(f"/pictures?limit=2&after={after}")
+def walked(client: FlaskClient, first: str) -> list[str]:
+    """The keys on all pages of a list; there are three."""
+    found, after = [], ""
+    for _ in range(3):
+        answer = client.get(f"{first}&after={after}")
         assert answer.json is not None
         found += [picture["key"] for picture in answer.json["pictures"]]
         after = answer.json["next"]
-        if not after:
-            break
-
     assert after is None
+    return found
+
+
+def test_a_list_shows_each_picture_once(client: FlaskClient, coffee: bytes, cat: bytes) -> None:
+    expected = {stored(client, body, f"{name}.jpg")["key"] for body in (coffee, cat) for name in "abc"}
+
+    found = walked(client, "/pictures?limit=2")
+
     assert len(found) == 6
     assert set(found) == expected
 
@@ -300,18 +315,7 @@ def test_a_list_of_the_newest_begins_with_the_last_upload(client: FlaskClient, b
     for key in reversed(keys):
         buckets.client.put_object(Bucket=buckets.pictures, Key=key, Body=coffee)
 
-    found: list[str] = []
-    after = ""
-    for _ in range(3):
-        answer = client.get(f"/pictures?order=newest&limit=2&after={after}")
-        assert answer.json is not None
-        found += [picture["key"] for picture in answer.json["pictures"]]
-        after = answer.json["next"]
-        if not after:
-            break
-
-    assert after is None
-    assert found == keys
+    assert walked(client, "/pictures?order=newest&limit=2") == keys
 
 
 def test_a_listed_picture_tells_what_its_upload_told(client: FlaskClient, coffee: bytes) -> None:
