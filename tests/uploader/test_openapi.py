@@ -57,6 +57,22 @@ def test_it_names_every_route_and_no_other(client: FlaskClient) -> None:
     assert documented == ours | NOT_OURS
 
 
+def test_it_names_the_limits_and_what_cannot_be_shown() -> None:
+    operations = {
+        path: operation
+        for path, item in DOCUMENT["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+    # nginx says these three itself, to anybody and at once.
+    unlimited = {path for path, operation in operations.items() if "429" not in operation["responses"]}
+    assert unlimited == {"/ping", "/healthz", "/version"}
+    rendered = {path for path in operations if "{options}" in path}
+    assert len(rendered) == 3
+    assert all("422" in operations[path]["responses"] for path in rendered)
+
+
 def test_it_names_every_code_and_no_other() -> None:
     refusals = {
         kind.code for kind in vars(refusal).values() if isinstance(kind, type) and issubclass(kind, refusal.Refused)
