@@ -14,6 +14,7 @@ from thumbstack.scanner import read_scanner
 from uploader import direct, errors, files, incoming, openapi, pictures, readiness, uploads, website
 from uploader.config import Config
 from uploader.metrics import count_requests
+from uploader.newest import Newest
 from uploader.room import Room, bound_json
 from uploader.warming import Warming
 
@@ -51,6 +52,7 @@ def create_app(config: Config) -> Flask:
         notices=Notices(buckets, edge),
         intake=intake,
         warming=Warming(config.thumbor_servers, warm, config.security_keys[0]),
+        newest=Newest(buckets),
         public_url=config.public_url,
         presets=presets,
         security_key=config.security_keys[0],

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from heapq import nlargest
 from itertools import islice
 from typing import Any
 
@@ -54,10 +53,7 @@ def listed() -> Response:
     if order == "key":
         page = list(islice(room().buckets.originals(app_prefix(caller.app), after), limit + 1))
     elif order == "newest":
-        # S3 lists by key only: the names of all are read, a thousand a call, and no more of them kept than a page.
-        every = room().buckets.originals(app_prefix(caller.app))
-        older = (picture for picture in every if cursor is None or _age(picture) < _age(cursor))
-        page = nlargest(limit + 1, older, key=_age)
+        page = room().newest.page(caller.app, cursor, limit + 1)
     else:
         raise Refused("The order must be key or newest.")
     found = _entries(room(), page[:limit])
@@ -147,11 +143,6 @@ def _own(app: str, folder: str, file: str) -> PictureKey:
     if picture is None or picture.app != grant(private=True).app:
         raise NoSuchPicture("No such picture")
     return picture
-
-
-def _age(picture: PictureKey) -> tuple[int, str, str]:
-    """What grows with time; a picture whose name does not tell when it came is as old as can be."""
-    return (picture.seconds or 0, picture.file, picture.folder)
 
 
 def _limit(text: str) -> int:

@@ -13,6 +13,7 @@ from thumbstack.edge import Edge
 from thumbstack.intake import Intake
 from thumbstack.notices import Notices
 from thumbstack.refusal import Forbidden, Refused
+from uploader.newest import Newest
 from uploader.warming import Warming
 
 # A thousand file names for /delete fit in.
@@ -29,6 +30,7 @@ class Room:
     notices: Notices
     intake: Intake
     warming: Warming
+    newest: Newest
     public_url: str | None
     presets: Mapping[str, str]
     security_key: str
