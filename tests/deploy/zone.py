@@ -70,7 +70,8 @@ class Machine:
 
     def ended(self) -> str:
         """How cloud-init ended, once it has."""
-        deadline = time.monotonic() + 600
+        # As long as the group waits: `start` gives up before, and says why.
+        deadline = time.monotonic() + 900
         # It says other things before it has begun.
         while (status := self.run("cloud-init", "status", check=False)) not in ("status: done", "status: error"):
             assert time.monotonic() < deadline, self.log()
