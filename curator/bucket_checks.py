@@ -46,9 +46,9 @@ def bucket_checks(room: Room) -> Iterator[Check]:
         yield _expiry(client, "pictures: rules", pictures, _keeps_pictures_tidy)
         yield _cors(client, pictures)
     if results := there.get("RESULTS_BUCKET"):
-        yield _expiry(client, "results: rules", results, _expires_all)
+        yield _expiry(client, "results: rules", results, _expires("o/", "notices/"))
     if website := there.get("WEBSITE_BUCKET"):
-        yield _expiry(client, "website: rules", website, _expires_all)
+        yield _expiry(client, "website: rules", website, _expires("m/"))
     for variable, bucket in there.items():
         yield _closed(config, variable, bucket)
 
@@ -114,10 +114,16 @@ def _keeps_pictures_tidy(rules: list[Any]) -> str:
     return ""
 
 
-def _expires_all(rules: list[Any]) -> str:
-    if not any("Days" in rule.get("Expiration", {}) and not _prefix(rule) for rule in rules):
+def _expires(*prefixes: str) -> Callable[[list[Any]], str]:
+    """Whether one rule is for all, or each of these has its own, as on AWS (cf_template.yaml)."""
+
+    def problem(rules: list[Any]) -> str:
+        expired = {_prefix(rule) for rule in rules if "Days" in rule.get("Expiration", {})}
+        if "" in expired or expired.issuperset(prefixes):
+            return ""
         return "No rule removes what is old (30 days): it grows for ever, and notices with it."
-    return ""
+
+    return problem
 
 
 def _cors(client: "S3Client", bucket: str) -> Check:

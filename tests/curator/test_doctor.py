@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from s3.serve import make_buckets
 from tests.curator.conftest import PICTURES, RESULTS, WEBSITE, Curator, Storage
+from tests.deploy import template
 
 
 @pytest.fixture
@@ -42,6 +44,27 @@ def test_buckets_as_they_are_made_are_well(patient: Curator) -> None:
     assert wrong(checks) == set()
     # Nobody renders here, and no nginx is before it: left out is not well.
     assert {name for name, (verdict, _) in checks.items() if verdict == "not known"} == {"thumbor", "a picture's way"}
+
+
+def test_buckets_with_the_rules_that_they_have_on_aws_are_well(patient: Curator, storage: Storage) -> None:
+    resources = template.read()["Resources"]
+    for bucket, name in ((PICTURES, "PicturesBucket"), (RESULTS, "ResultsBucket"), (WEBSITE, "WebsiteBucket")):
+        given = resources[name]["Properties"]["LifecycleConfiguration"]["Rules"]
+        rules = [as_s3_takes_it(rule) for rule in given]
+        storage.client().put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+
+    assert wrong(examined(patient)) == set()
+
+
+def as_s3_takes_it(rule: dict[str, Any]) -> Any:
+    """A rule of CloudFormation's in the words of S3."""
+    names = {"ExpirationInDays": "Days", "ExpiredObjectDeleteMarker": "ExpiredObjectDeleteMarker"}
+    expires = {name: rule[key] for key, name in names.items() if key in rule}
+    kept = ("Status", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload")
+    words: dict[str, Any] = {key: rule[key] for key in kept if key in rule}
+    if expires:
+        words["Expiration"] = expires
+    return words | {"ID": rule["Id"], "Filter": {"Prefix": rule.get("Prefix", "")}}
 
 
 def test_rules_that_are_missing_are_named(patient: Curator, storage: Storage) -> None:

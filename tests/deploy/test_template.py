@@ -4,6 +4,7 @@ The way in is looked at in test_template_way_in.py.
 """
 
 import base64
+import itertools
 import json
 import re
 import string
@@ -387,6 +388,7 @@ def test_lifecycles_are_as_promised(resources: Any) -> None:
     # Else all that was published would be paid for twice, for the month that old versions are kept.
     assert rules["PicturesBucket", "incoming"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
     assert rules["PicturesBucket", "old-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert rules["PicturesBucket", "old-versions"]["Prefix"] == "o/"
     # Nothing but what waits, and old versions, ever goes from among the originals by itself.
     assert [r["Prefix"] for (b, _), r in rules.items() if b == "PicturesBucket" and "ExpirationInDays" in r] == [
         "incoming/"
@@ -395,6 +397,28 @@ def test_lifecycles_are_as_promised(resources: Any) -> None:
     assert rules["ResultsBucket", "notices"]["ExpirationInDays"] == 30
     assert rules["WebsiteBucket", "variants"]["ExpirationInDays"] == 30
     assert all(rule["Status"] == "Enabled" for rule in rules.values())
+
+
+def test_no_two_rules_of_a_lifecycle_are_for_the_same_object(resources: Any) -> None:
+    kinds = {
+        "ExpirationInDays": "Expiration",
+        "ExpiredObjectDeleteMarker": "Expiration",
+        "NoncurrentVersionExpiration": "NoncurrentVersionExpiration",
+        "AbortIncompleteMultipartUpload": "AbortIncompleteMultipartUpload",
+    }
+    for name, bucket in of_type(resources, "AWS::S3::Bucket").items():
+        prefixes: dict[str, list[str]] = {}
+        for rule in bucket["LifecycleConfiguration"]["Rules"]:
+            for kind in {kinds[key] for key in rule if key in kinds}:
+                prefixes.setdefault(kind, []).append(rule.get("Prefix", ""))
+        # With `Prefix` S3 may refuse that: "Found overlapping prefixes for same action type".
+        meeting = [
+            (kind, one, other)
+            for kind, found in prefixes.items()
+            for one, other in itertools.permutations(found, 2)
+            if one.startswith(other)
+        ]
+        assert meeting == [], name
 
 
 def test_only_the_websites_variants_are_for_everybody(resources: Any) -> None:
