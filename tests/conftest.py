@@ -61,6 +61,12 @@ def npm() -> str:
 
 
 @pytest.fixture(scope="session")
+def node() -> str:
+    """Who runs the CDN's function."""
+    return _program("node", "how the CDN folds what is asked is not tried")
+
+
+@pytest.fixture(scope="session")
 def openssl() -> str:
     """Who makes certificates."""
     return _program("openssl", "no server with a certificate is played")

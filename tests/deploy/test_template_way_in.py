@@ -256,6 +256,7 @@ def test_two_regions_may_have_a_stack_of_the_same_name(resources: Any) -> None:
         ("image/avifx, text/image/webp", "image/*"),
     ],
 )
+@pytest.mark.usefixtures("node")
 def test_the_cdn_folds_accept_as_nginx_does(resources: Any, accept: str | None, folded: str) -> None:
     code = resources["AcceptFolding"]["Properties"]["FunctionCode"]
     headers = {"accept": {"value": accept}} if accept is not None else {}

@@ -97,6 +97,7 @@ def through(cdn: WayIn, path: str, method: str = "GET", headers: Mapping[str, st
     return answer.json()
 
 
+@pytest.mark.usefixtures("node")
 def test_the_cdn_comes_through_and_folds_accept_for_pictures(cdn: WayIn) -> None:
     browsers = "image/avif,image/webp,image/apng,image/*,*/*;q=0.8"
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from tests.jenkins.jenkins import CREDENTIALS, ROOT, Played, git, play
 
@@ -167,6 +168,24 @@ def test_results_of_tests_that_failed_are_told(repository: Repository) -> None:
 
     assert played.record["tests"]["failures"] == 2
     assert played.record["result"] == "UNSTABLE"
+
+
+# --- docs/jenkins.md.
+
+
+def test_the_jobs_that_are_made_of_the_file_know_all_that_their_jenkinsfiles_declare() -> None:
+    """Jenkins drops a parameter that a job does not know, and each reading of the file makes the job anew."""
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/jenkins.md").read_text(), flags=re.DOTALL | re.MULTILINE)
+    configuration = yaml.safe_load(text)
+    (script,) = [job["script"] for job in configuration["jobs"]]
+    declared = re.findall(r"^ +string\(name: '(\w+)'", DEPLOY.read_text(), flags=re.MULTILINE)
+    polled = re.findall(r"pollSCM\('(.+)'\)", BUILD.read_text())
+    (domain,) = configuration["credentials"]["system"]["domainCredentials"]
+
+    assert sorted(re.findall(r"'([A-Z]\w+(?:_ID|_NAME|_REGION|Block))'", script)) == sorted(declared)
+    assert re.findall(r"scmpoll_spec\('(.+)'\)", script) == polled
+    assert set(re.findall(r"scriptPath\('(\w+)'\)", script)) == {BUILD.name, DEPLOY.name}
+    assert {one["id"] for credential in domain["credentials"] for one in credential.values()} == CREDENTIALS.keys()
 
 
 # --- Jenkinsfile_deploy.
