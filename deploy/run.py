@@ -90,10 +90,10 @@ def _settings() -> Settings:
         settings = read_settings()
     except ValueError as error:
         raise StartError(str(error)) from None
-    for path in (settings.data.resolve(), ROOT):
+    for path, move in ((ROOT, "Move the checkout."), (settings.data.resolve(), "DATA moves the data.")):
         # They stand in the configuration of nginx and supervisord, which each have their own idea of quoting.
-        if not re.fullmatch(r"[\w./@+=~-]+", str(path)):
-            raise StartError(f"The path {path} holds a character that does not work here; DATA moves the data.")
+        if wrong := re.search(r"[^\w./@+=~-]", str(path)):
+            raise StartError(f"The path {path} holds {wrong[0]!r}, which does not work here. {move}")
     return settings
 
 

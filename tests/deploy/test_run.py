@@ -3,6 +3,7 @@
 import configparser
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -150,6 +151,26 @@ def test_a_data_folder_that_cannot_be_is_told(tmp_path: Path, port: int) -> None
 
     assert done.returncode == 1
     assert "cannot be used: File exists. DATA moves it." in done.stderr
+
+
+def test_a_path_that_cannot_be_says_what_to_move(tmp_path: Path, port: int) -> None:
+    data = tmp_path / "my data"
+    shutil.copytree(ROOT / "deploy", tmp_path / "a house/deploy", ignore=shutil.ignore_patterns("__pycache__"))
+    for room in ("nginx", "s3"):
+        (tmp_path / "a house" / room).symlink_to(ROOT / room)
+    elsewhere = subprocess.run(
+        [sys.executable, "-m", "deploy.run"], cwd=tmp_path / "a house", env=environment(tmp_path / "data", port),
+        capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert (
+        run(data, port).stderr.strip() == f"The path {data} holds ' ', which does not work here. DATA moves the data."
+    )
+    assert (
+        elsewhere.stderr.strip()
+        == f"The path {tmp_path}/a house holds ' ', which does not work here. Move the checkout."
+    )
+    assert not data.exists()
 
 
 @pytest.mark.parametrize(
