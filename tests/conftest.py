@@ -61,6 +61,18 @@ def npm() -> str:
 
 
 @pytest.fixture(scope="session")
+def curl() -> str:
+    """Who asks as the documents show it."""
+    return _program("curl", "what the documents show with curl is not tried")
+
+
+@pytest.fixture(scope="session")
+def envsubst() -> str:
+    """Who renders nginx's configuration in its image."""
+    return _program("envsubst", "how nginx's image renders its configuration is not compared")
+
+
+@pytest.fixture(scope="session")
 def node() -> str:
     """Who runs the CDN's function."""
     return _program("node", "how the CDN folds what is asked is not tried")

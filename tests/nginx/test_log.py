@@ -97,12 +97,11 @@ def test_a_line_fits_into_one_write(house: House, picture: str) -> None:
 
 def test_every_line_is_json_whatever_a_client_writes(house: House) -> None:
     request_id = secrets.token_hex(8)
-    head = (
-        b"GET /cats/\xff\xfe?x HTTP/1.1\r\nHost: a\xff\r\nUser-Agent: curl \xff\r\nX-Request-ID: " + request_id.encode()
-    )
+    # The host last, as nginx reads in order: newer ones refuse such a host, older ones take what is left of it.
+    head = b"GET /cats/\xff\xfe?x HTTP/1.1\r\nUser-Agent: curl \xff\r\nConnection: close\r\nX-Request-ID: "
     with socket.create_connection(("127.0.0.1", house.port), timeout=20) as client:
-        client.sendall(head + b"\r\nConnection: close\r\n\r\n")
-        assert client.recv(1000).startswith(b"HTTP/1.1 404 ")
+        client.sendall(head + request_id.encode() + b"\r\nHost: a\xff\r\n\r\n")
+        assert client.recv(1000).split()[1] in (b"404", b"400")
 
     (line,) = house.log(request_id)
     assert (line["path"], line["host"], line["user_agent"]) == ("/cats/", "a", "curl ")

@@ -95,6 +95,7 @@ def start(tmp_path: Path, variables: dict[str, str]) -> subprocess.CompletedProc
 
 @pytest.mark.parametrize("proxies", ["", "10.0.0.0/16", "10.0.0.1, 2001:db8::/32 192.0.2.0/24"])
 @pytest.mark.parametrize("endpoint", ["http://s3:8333", ""])
+@pytest.mark.usefixtures("envsubst")
 def test_the_image_renders_the_same(tmp_path: Path, variables: dict[str, str], proxies: str, endpoint: str) -> None:
     variables = variables | {"RUN_DIR": str(tmp_path / "run"), "TRUSTED_PROXIES": proxies, "S3_ENDPOINT": endpoint}
     nginx.render(tmp_path / "python", variables | {"RUN_AS": ""})

@@ -41,6 +41,7 @@ def matches(shown: str, printed: str) -> bool:
     return re.fullmatch(".*?".join(map(re.escape, parts)), "".join(printed.split())) is not None
 
 
+@pytest.mark.usefixtures("curl")
 def test_every_line_answers_what_the_document_shows(stack: Stack, tmp_path: Path) -> None:
     for image in (ROOT / "tests" / "images").iterdir():
         shutil.copy(image, tmp_path)

@@ -41,6 +41,8 @@ class Door:
 
 @pytest.fixture(scope="module", params=["balancer", "cdn"])
 def door(request: pytest.FixtureRequest, stack: Stack, aws: Aws) -> Door:
+    if request.param == "cdn":
+        request.getfixturevalue("node")
     return Door(aws, stack, request.param)
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.stack.stacks import Stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("curl")]
 
 
 def curl(folder: Path, *arguments: str) -> str:

@@ -11,6 +11,7 @@ from tests.stack.stacks import ROOT, Stack
 pytestmark = pytest.mark.stack
 
 
+@pytest.mark.usefixtures("curl")
 def test_the_first_upload_goes_as_the_readme_shows_it(stack: Stack, tmp_path: Path, coffee: bytes) -> None:
     section = (ROOT / "README.md").read_text().partition("## The first upload")[2].partition("\n## ")[0]
     shown, script = re.findall(r"```(?:console|sh)\n(.*?)```", section, re.DOTALL)

@@ -91,6 +91,7 @@ def test_a_file_goes_straight_to_s3_and_is_what_its_address_shows(stack: Stack, 
     assert requests.get(done["urls"]["MI"], timeout=30).status_code == 410
 
 
+@pytest.mark.usefixtures("curl")
 def test_curl_can_do_it_too(stack: Stack, tmp_path: Path, coffee: bytes) -> None:
     (tmp_path / "cat.jpg").write_bytes(coffee)
     told = ticket(stack)

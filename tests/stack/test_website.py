@@ -71,6 +71,7 @@ def hops(url: str) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
+@pytest.mark.usefixtures("curl")
 def test_a_missing_variant_is_made_on_the_way_and_found_from_then_on(stack: Stack, photo: Picture) -> None:
     url = address(stack, photo, "100x200-fill-80-upscale.jpg")
 
@@ -280,6 +281,7 @@ def test_a_hundred_first_requests_are_one_render_and_one_object(stack: Stack, ph
     assert len(stack.variants(photo.key)) == 1
 
 
+@pytest.mark.usefixtures("curl")
 def test_what_was_cleared_away_is_made_again(stack: Stack, photo: Picture) -> None:
     url = address(stack, photo, "70x70-fill-80-upscale.jpg")
     before = requests.get(url, timeout=60).content
