@@ -149,6 +149,8 @@ def test_a_folder_may_be_said(hub: Registry) -> None:
 
     assert hub.repositories() == ["somebody/pictures/instance"]
     assert hub.tags("somebody/pictures/instance") == sorted([COMMIT, "latest"])
+    # What it is called there is a name for the way only.
+    assert hub.host not in run("docker", "image", "ls", "--format", "{{.Repository}}")
 
 
 @pytest.mark.usefixtures("build")
