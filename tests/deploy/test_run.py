@@ -334,16 +334,42 @@ def test_ctrl_c_leaves_no_process_and_everything_that_was_uploaded(
     answer = requests.post(running.address, files={"file": ("a.jpg", coffee)}, timeout=30)
     assert answer.status_code == 201
     secrets = (running.data / "secrets.env").read_text()
+    cut_off = running.data / "spool" / "half-an-upload"
+    cut_off.write_bytes(b"x")
 
     running.launcher.send_signal(signal.SIGINT)
 
     assert running.launcher.wait(100) == 0
     assert running.left() == []
+    # What a keeper's command would take for a service that runs.
+    assert not (running.data / "run" / "curator.json").exists()
     again = start()
+    assert not cut_off.exists()
     assert requests.get(again.address, params={"name": "a"}, timeout=30).content == coffee
     assert (again.data / "secrets.env").read_text() == secrets
     assert (again.data / "secrets.env").stat().st_mode & 0o777 == 0o600
     assert (again.data / "run" / "supervisord.conf").stat().st_mode & 0o777 == 0o600
+    assert {folder.stat().st_mode & 0o777 for folder in (again.data, *again.data.iterdir()) if folder.is_dir()} == {
+        0o700
+    }
+
+
+@pytest.mark.stack
+def test_a_second_ctrl_c_does_not_wait_for_an_upload_under_way(start: Callable[..., Running]) -> None:
+    running = start()
+    with socket.create_connection(("127.0.0.1", running.port)) as upload:
+        upload.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nnot all of it")
+        running.launcher.send_signal(signal.SIGINT)
+        wait_for(lambda: "Stopping" in running.log.read_text())
+
+        running.launcher.send_signal(signal.SIGINT)
+
+        # nginx alone would wait a minute for the rest of it.
+        running.launcher.wait(50)
+        assert running.left() == []
+        upload.settimeout(50)
+        with suppress(ConnectionError):
+            assert upload.recv(100) == b""
 
 
 @pytest.mark.stack
