@@ -17,7 +17,7 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
         super().__init__(sentence)
         self.sentence = sentence
 
-    def body(self) -> dict[str, str]:
+    def body(self) -> dict[str, str | int]:
         """The JSON body of the answer."""
         return {"error": self.sentence, "code": self.code}
 
@@ -63,10 +63,18 @@ class NoSuchPicture(Refused):
 
 
 class TooLarge(Refused):
-    """More bytes than allowed."""
+    """More bytes than allowed; `max_bytes` where that is what a picture may have."""
 
     status = 413
     code = "too_large"
+
+    def __init__(self, sentence: str, max_bytes: int | None = None) -> None:
+        super().__init__(sentence)
+        self.max_bytes = max_bytes
+
+    def body(self) -> dict[str, str | int]:
+        """With the limit, so that a browser can say it in its own words."""
+        return super().body() | ({} if self.max_bytes is None else {"max_bytes": self.max_bytes})
 
 
 class Empty(Refused):

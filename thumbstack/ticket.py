@@ -131,7 +131,7 @@ def _told(kinds: frozenset[PictureType]) -> str:
 def _sizes(size: int | None, max_bytes: int) -> tuple[int, int]:
     """The least and the most bytes that the file may have."""
     if size is not None and size > max_bytes:
-        raise TooLarge(f"The file is larger than {max_bytes} bytes: send a smaller one.")
+        raise TooLarge(f"The file is larger than {max_bytes} bytes: send a smaller one.", max_bytes)
     return (1, max_bytes) if size is None else (size, size)
 
 

@@ -117,12 +117,12 @@ class Area:
 Open = Callable[..., Area]
 
 
-def once(answer: Callable[[Route], None]) -> Callable[[Route], None]:
-    """Let the first request of a kind meet `answer`, and the others pass."""
+def once(answer: Callable[[Route], None], times: int = 1) -> Callable[[Route], None]:
+    """Let the first request of a kind, or the first few, meet `answer`, and the others pass."""
     met: list[Route] = []
 
     def handle(route: Route) -> None:
-        if route.request.method == "OPTIONS" or met:
+        if route.request.method == "OPTIONS" or len(met) == times:
             route.continue_()
             return
         met.append(route)

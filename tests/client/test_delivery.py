@@ -1,10 +1,12 @@
 """How the widget brings files to the storage: limits, tickets, tries, the other way, and each failure in a sentence."""
 
+from pathlib import Path
+
 import pytest
 import requests
 from playwright.sync_api import Page, Route, expect
 
-from tests.client.area import File, Open, jpeg, name, once, refusing, refusing_as_s3
+from tests.client.area import CORS, File, Open, jpeg, name, once, refusing, refusing_as_s3
 from tests.stack.stacks import SHOP, Stack
 
 pytestmark = pytest.mark.stack
@@ -44,6 +46,18 @@ def test_the_service_has_the_same_codes(stack: Stack) -> None:
     assert code(filename="a.bmp", content_type="image/bmp") == "unsupported_type"
     answer = requests.post(f"{stack.url}/", {"api_key": SHOP["public_key"]}, files={"file": ("a.jpg", b"")}, timeout=30)
     assert answer.json()["code"] == "empty_file"
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_the_services_own_limit_is_asked_for_and_said(open_area: Open, page: Page, direct: bool) -> None:
+    area = open_area(options={"direct": direct})
+
+    page.evaluate("widget.add(new File([new Uint8Array(33 * 2 ** 20)], 'a.jpg', {type: 'image/jpeg'}))")
+
+    refusal = area.refused()
+    assert (refusal["code"], refusal["status"]) == ("too_large", 413)
+    assert refusal["message"] == "The file is too large (33 MB). At most 32 MB are possible."
+    assert [area.count(path) for path in ("/generate_policy", "/direct", "/")] == [1, 0, 0]
 
 
 def test_a_picture_whose_type_the_system_does_not_know_is_taken(open_area: Open) -> None:
@@ -211,6 +225,74 @@ def test_trouble_that_passes_is_met_again(open_area: Open, page: Page, route: st
     assert area.count(f"/{route}") == 2
 
 
+def test_a_busy_storage_is_met_as_often_with_the_first_file(open_area: Open, page: Page) -> None:
+    area = open_area(options={"retryDelay": 20})
+    page.route("**/direct", once(refusing(503, "storage_unavailable"), times=4))
+
+    area.drop((name(), "image/jpeg", jpeg()))
+
+    area.uploaded()
+    assert [area.count(path) for path in ("/generate_policy", "/direct", "/")] == [1, 5, 0]
+
+
+def test_without_a_network_nothing_is_given_up(open_area: Open, page: Page) -> None:
+    # What the browser says of its network is a stub: on a machine that has none, it says so all the time.
+    page.add_init_script("window.network = true; Object.defineProperty(navigator, 'onLine', {get: () => network})")
+    area = open_area(options={"retries": 1, "retryDelay": 1})
+    page.route("**/direct", lambda route: route.abort("internetdisconnected"))
+    page.evaluate("network = false")
+    area.drop((name(), "image/jpeg", jpeg()))
+    expect(page.locator(".dz-state")).to_have_text(
+        "The server cannot be reached: check the connection. Trying again in 60 s."
+    )
+
+    page.unroute("**/direct")
+    page.evaluate("network = true; dispatchEvent(new Event('online'))")
+
+    area.uploaded()
+    assert [area.count(path) for path in ("/generate_policy", "/direct", "/")] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("route", ["generate_policy", "complete"])
+def test_the_sign_in_page_of_a_network_is_no_answer(open_area: Open, page: Page, route: str) -> None:
+    area = open_area(options={"retryDelay": 20})
+    page.route(f"**/{route}", once(lambda route: route.fulfill(body="<h1>Welcome to the hotel</h1>", headers=CORS)))
+
+    area.drop((name(), "image/jpeg", jpeg()))
+
+    area.uploaded()
+    assert area.count(f"/{route}") == 2
+
+
+def test_a_file_that_was_moved_is_not_the_networks_fault(open_area: Open, page: Page, tmp_path: Path) -> None:
+    area = open_area(options={"retryDelay": 20})
+    file = tmp_path / "a.jpg"
+    file.write_bytes(jpeg())
+
+    def moved(route: Route) -> None:
+        file.unlink()
+        route.continue_()
+
+    page.route("**/generate_policy", once(moved))
+
+    page.locator(".dz-hidden-input").set_input_files(file)
+
+    refusal = area.refused()
+    assert refusal["code"] == "unreadable"
+    assert refusal["message"] == "The file was moved or changed meanwhile: choose it again."
+    assert [area.count(path) for path in ("/complete", "/")] == [0, 0]
+
+
+@pytest.mark.parametrize("code", ["constructor", "brand_new"])
+def test_a_code_without_words_is_told_in_the_services(open_area: Open, page: Page, code: str) -> None:
+    area = open_area()
+    page.route("**/generate_policy", refusing(400, code))
+
+    area.drop((name(), "image/jpeg", jpeg()))
+
+    assert area.refused()["message"] == f"The upload failed: Said in English: {code}."
+
+
 def test_pauses_grow_and_keep_to_what_the_service_says(open_area: Open, page: Page, stack: Stack) -> None:
     open_area()
     pauses = page.evaluate(
@@ -242,8 +324,8 @@ def test_without_a_way_to_s3_pictures_go_through_the_service(open_area: Open, pa
     area.uploaded(2)
     stored = [requests.get(told["upload"]["publicUrl"], timeout=30).content for told in area.told("upload")]
     assert stored == pictures
-    # Tried twice with the first, and remembered for the second.
-    assert [area.count(path) for path in ("/generate_policy", "/direct", "/")] == [1, 2, 2]
+    # Tried twice with the first, and remembered for the second. The ticket says what would not be taken.
+    assert [area.count(path) for path in ("/generate_policy", "/direct", "/")] == [2, 2, 2]
 
 
 def test_what_is_refused_on_the_other_way_is_said_too(open_area: Open, page: Page) -> None:

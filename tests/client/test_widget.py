@@ -8,7 +8,7 @@ import pytest
 import requests
 from playwright.sync_api import FilePayload, Page, Route, expect
 
-from tests.client.area import DROP, PASTE, Open, jpeg, name, png
+from tests.client.area import DROP, PASTE, Open, jpeg, name, once, png, refusing
 from tests.stack.stacks import SHOP, Stack
 
 pytestmark = pytest.mark.stack
@@ -153,6 +153,36 @@ def test_a_form_waits_for_its_uploads(open_area: Open, page: Page) -> None:
     page.wait_for_url("**/widget.html?*")
     assert "renuoupload%5Btiger%5D%5BpublicUrl%5D=" in page.url
     assert "go=yes" in page.url
+
+
+def test_what_was_refused_before_does_not_keep_a_form(open_area: Open, page: Page) -> None:
+    area = open_area(body='<form action="widget.html">{}<button>Send</button></form>')
+    held: list[Route] = []
+    page.route("**/complete", lambda route: held.append(route))
+    area.drop(("notes.txt", "text/plain", b"notes"), ("tiger.jpg", "image/jpeg", jpeg()))
+    expect(page.get_by_text("Being checked")).to_be_visible()
+    page.get_by_role("button", name="Send").click()
+
+    held[0].continue_()
+
+    page.wait_for_url("**/widget.html?*")
+
+
+def test_a_form_is_not_sent_without_what_failed_meanwhile(open_area: Open, page: Page) -> None:
+    area = open_area(body='<form action="widget.html">{}<button>Send</button></form>')
+    held: list[Route] = []
+    page.route("**/complete", lambda route: held.append(route))
+    area.drop(("tiger.jpg", "image/jpeg", jpeg()))
+    expect(page.get_by_text("Being checked")).to_be_visible()
+    page.get_by_role("button", name="Send").click()
+
+    refusing(422, "undecodable")(held[0])
+
+    area.refused()
+    page.wait_for_function("told.some(([name]) => name === 'done')")
+    assert "?" not in page.url
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_url("**/widget.html?*")
 
 
 @pytest.mark.parametrize(
@@ -325,6 +355,7 @@ def test_elements_selectors_and_jquery_objects_are_taken(open_area: Open, page: 
         ("null", "there is no such element"),
         ("'#area'", "is one already"),
         ("'h1', {acceptedFiles: ['image/png']}", "acceptedFiles must be a text"),
+        ("'h1', {signingUrl: 'https://'}", "the signing URL https:// is no address"),
     ],
 )
 def test_what_cannot_be_made_says_why(open_area: Open, page: Page, arguments: str, why: str) -> None:
@@ -352,6 +383,18 @@ def test_elements_that_come_later_are_widgets_too(open_area: Open, page: Page, s
     # Without an address it is that of the script.
     page.locator("#later").evaluate(DROP, [[name(), "image/jpeg", base64.b64encode(jpeg()).decode()]])
     area.uploaded()
+
+
+def test_a_wrong_element_does_not_stop_the_others(open_area: Open, page: Page) -> None:
+    area = open_area(body='<div data-apikey data-signingurl="https://"></div>{}')
+    expect(area.element).to_have_class("dropzone dz-clickable")
+
+    page.evaluate("document.querySelector('main').append('more')")
+
+    # Said, and once.
+    assert [text for text in area.complaints if "is no address" in text] == area.complaints
+    assert len(area.complaints) == 1
+    area.complaints.clear()
 
 
 def test_it_can_go_again(open_area: Open, page: Page) -> None:
@@ -396,6 +439,32 @@ def test_the_keyboard_is_enough(open_area: Open, page: Page) -> None:
     expect(page.get_by_role("button", name="Remove 2.jpg")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Drop pictures here")).to_be_focused()
+
+
+def test_the_keyboard_keeps_its_place(open_area: Open, page: Page) -> None:
+    area = open_area(options={"retries": 0})
+    page.route("**/generate_policy", once(refusing(503, "unavailable"), times=2))
+    area.drop(("1.jpg", "image/jpeg", jpeg()), ("2.jpg", "image/jpeg", jpeg()))
+    again = page.get_by_role("button", name="Try again")
+    expect(again).to_have_count(2)
+
+    again.first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="1.jpg")).to_be_focused()
+
+    # A page may hide what is done.
+    area.uploaded()
+    area.lines.first.evaluate("(line) => { line.style.display = 'none'; }")
+    page.get_by_role("button", name="Remove 2.jpg").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Drop pictures here")).to_be_focused()
+
+
+def test_a_name_of_the_pages_own_is_kept(open_area: Open) -> None:
+    area = open_area('aria-labelledby="title"', options={}, body='<h2 id="title">Photos</h2>{}')
+
+    assert area.element.get_attribute("role") == "group"
+    assert area.element.get_attribute("aria-label") is None
 
 
 def test_a_screen_reader_hears_what_happens(open_area: Open, page: Page) -> None:

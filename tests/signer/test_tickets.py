@@ -127,6 +127,7 @@ def test_size_and_checksum_bind_the_file(client: FlaskClient, checksum: str) -> 
         ({"size": "٣"}, 400, "bad_request"),
         ({"size": "9" * 5000}, 400, "bad_request"),
         ({"size": "33554433"}, 413, "too_large"),
+        ({"size": "99999999999"}, 413, "too_large"),
         ({"checksum": "ab"}, 400, "bad_request"),
         ({"checksum": "zz" * 32}, 400, "bad_request"),
         ({"filename": "cat"}, 400, "missing_input"),
@@ -147,6 +148,13 @@ def test_a_wrong_wish_is_told(client: FlaskClient, fields: dict[str, Any], statu
     assert answer.status_code == status
     assert answer.json is not None
     assert answer.json["code"] == code
+
+
+def test_the_limit_is_told_to_who_wishes_for_more(client: FlaskClient) -> None:
+    answer = client.post("/generate_policy", json={"filename": "cat.png", **SHOP, "size": "33554433"})
+
+    assert answer.json is not None
+    assert answer.json["max_bytes"] == 33554432
 
 
 def test_browsers_may_be_sent_straight_to_s3() -> None:

@@ -35,7 +35,12 @@ const MARGIN = 0.1;
 
 /** Where the addresses of the other routes are, beside that of the tickets. */
 export function service(apiKey: string, signingUrl: string): Service {
-  const address = new URL(signingUrl || "/generate_policy", document.baseURI);
+  let address: URL;
+  try {
+    address = new URL(signingUrl || "/generate_policy", document.baseURI);
+  } catch {
+    throw new TypeError(`ThumbstackUpload: the signing URL ${signingUrl} is no address.`);
+  }
   if (address.pathname.endsWith("/")) {
     address.pathname += "generate_policy";
   }
@@ -62,7 +67,7 @@ export class Delivery {
       return under.throughService();
     }
     try {
-      await under.toStorage(this.direct ? this.patience.retries : Math.min(this.patience.retries, 1));
+      await under.toStorage(this.direct ? undefined : Math.min(this.patience.retries, 1));
     } catch (error) {
       if (!(error instanceof UploadError && error.code === "unreachable" && under.posted)) {
         throw error;
@@ -92,12 +97,15 @@ class Errand {
     private readonly report: Report,
   ) {}
 
-  /** Post it straight to the storage. A ticket that is refused is renewed once: it may have ended. */
-  async toStorage(retries: number): Promise<void> {
+  /**
+   * Post it straight to the storage; `unreachable`: try again so often where nobody answers. A ticket that is refused is
+   * renewed once: it may have ended.
+   */
+  async toStorage(unreachable?: number): Promise<void> {
     for (let renewed = false; ; renewed = true) {
       try {
         await this.persistently(() => this.withTicket());
-        await this.persistently(() => this.postTo(), retries);
+        await this.persistently(() => this.postTo(), unreachable);
         return;
       } catch (error) {
         const refused = error instanceof UploadError && ["ticket_refused", "expired"].includes(error.code);
@@ -114,8 +122,9 @@ class Errand {
     this.report.checking();
     const fields = this.fields({ key: this.ticket?.data.key ?? "" });
     try {
-      const answer = await this.persistently(() => ask(this.service.complete, fields, this.signal));
-      return answer as Picture;
+      return await this.persistently(async () =>
+        told<Picture>(await ask(this.service.complete, fields, this.signal), "key", "url"),
+      );
     } catch (error) {
       if (maybe && error instanceof UploadError && error.code === "no_such_picture") {
         return undefined;
@@ -126,15 +135,17 @@ class Errand {
 
   /** Upload it as any client does, where the browser cannot reach the storage. */
   async throughService(): Promise<Picture> {
+    // What would not be taken is known before it is sent.
+    await this.persistently(() => this.withTicket());
     const form = new FormData();
     if (this.service.apiKey) {
       form.append("api_key", this.service.apiKey);
     }
     form.append("file", this.file, this.name);
-    const answer = await this.persistently(() =>
-      send(this.service.uploads, form, this.signal, (sent, total) => this.sent(sent, total)),
+    const answer = await this.persistently(async () =>
+      told<{ pictures: [Picture] }>(await this.send(this.service.uploads, form), "pictures"),
     );
-    return (answer.pictures as Picture[])[0] as Picture;
+    return answer.pictures[0];
   }
 
   private async withTicket(): Promise<void> {
@@ -147,12 +158,14 @@ class Errand {
       wish.content_type = type;
     }
     const had = Date.now();
-    const answer = await ask(this.service.tickets, this.fields(wish), this.signal);
-    const data = answer.data as Record<string, string>;
+    const { url, data, expires } = told<{ url: string; data: Record<string, string>; expires: string }>(
+      await ask(this.service.tickets, this.fields(wish), this.signal),
+      "url",
+      "data",
+    );
     // Both by the service's clock: this one may be wrong.
     const signed = (data.x_amz_date ?? "").replace(/^(....)(..)(..)T(..)(..)(..)Z$/, "$1-$2-$3T$4:$5:$6Z");
-    const lifetime = Date.parse(String(answer.expires)) - Date.parse(signed);
-    this.ticket = { url: String(answer.url), data, had, lifetime };
+    this.ticket = { url, data, had, lifetime: Date.parse(expires) - Date.parse(signed) };
   }
 
   private isOld(): boolean {
@@ -171,7 +184,26 @@ class Errand {
     // S3 reads nothing behind the file.
     form.append("file", this.file);
     this.posted = true;
-    await send(url, form, this.signal, (sent, total) => this.sent(sent, total));
+    await this.send(url, form);
+  }
+
+  /** Send a form with the file. One that cannot be read any more looks as if nobody had been reached. */
+  private async send(url: string, form: FormData): Promise<Record<string, unknown>> {
+    try {
+      // It is not done before it is inspected.
+      const progress = (sent: number, total: number) => this.report.progress(Math.min((100 * sent) / total, 99));
+      return await send(url, form, this.signal, progress);
+    } catch (error) {
+      if (error instanceof UploadError && error.code === "unreachable") {
+        await this.file
+          .slice(0, 1)
+          .arrayBuffer()
+          .catch(() => {
+            throw new UploadError("unreadable");
+          });
+      }
+      throw error;
+    }
   }
 
   private fields(fields: Record<string, string>): URLSearchParams {
@@ -179,12 +211,15 @@ class Errand {
     return new URLSearchParams(this.service.apiKey ? { api_key: this.service.apiKey, ...fields } : fields);
   }
 
-  private persistently<T>(attempt: () => Promise<T>, retries = this.patience.retries): Promise<T> {
-    return persistently(attempt, { ...this.patience, retries }, this.signal, this.report.waits);
+  private persistently<T>(attempt: () => Promise<T>, unreachable = this.patience.retries): Promise<T> {
+    return persistently(attempt, { ...this.patience, unreachable }, this.signal, this.report.waits);
   }
+}
 
-  private sent(sent: number, total: number): void {
-    // It is not done before it is inspected.
-    this.report.progress(Math.min((100 * sent) / total, 99));
+/** What the service told. Where it is somebody else who answered, such as a hotel's network, nobody was reached. */
+function told<T>(answer: Record<string, unknown>, ...names: string[]): T {
+  if (!names.every((name) => answer[name])) {
+    throw new UploadError("unreachable", 0, "The answer is none of this service's.");
   }
+  return answer as T;
 }

@@ -1,7 +1,7 @@
 import type { DropzoneFile, DropzoneOptions } from "dropzone";
 import { Delivery, type Picture, service } from "./delivery";
 import { FormFields } from "./form";
-import { ALL_TYPES, MAX_MEBIBYTES, refusalCode } from "./limits";
+import { ALL_TYPES, refusalCode } from "./limits";
 import { cleanName, splitName } from "./names";
 import type { Refusal, Upload, UploadCallback, UploadEvents, UploadOptions } from "./options";
 import { LINE, Panel } from "./panel";
@@ -18,6 +18,8 @@ const PROGRESS_EVERY = 200;
 /** Options that an element may have as attributes. */
 const ATTRIBUTES = ["acceptedFiles", "maxFiles", "maxFilesize", "capture", "lang"];
 const started = new WeakMap<HTMLElement, ThumbstackUpload>();
+/** Elements whose attributes are wrong: said once. */
+const broken = new WeakSet<HTMLElement>();
 let defaultSigningUrl = "";
 
 /** What jQuery hands around. */
@@ -87,8 +89,14 @@ export class ThumbstackUpload {
   static start(root: ParentNode = document, otherwise = ""): void {
     defaultSigningUrl = otherwise || defaultSigningUrl;
     for (const element of root.querySelectorAll<HTMLElement>("[data-apikey][data-signingurl]")) {
-      if (!started.has(element)) {
-        new ThumbstackUpload(element);
+      if (!started.has(element) && !broken.has(element)) {
+        try {
+          new ThumbstackUpload(element);
+        } catch (error) {
+          // The others are none the worse for it.
+          broken.add(element);
+          console.error(error);
+        }
       }
     }
   }
@@ -127,7 +135,8 @@ export class ThumbstackUpload {
     this.element.classList.toggle("dz-unlisted", place === false || chosen.disablePreviews === true);
     return {
       acceptedFiles: ALL_TYPES,
-      maxFilesize: MAX_MEBIBYTES,
+      // The service knows its own limit, and each ticket is asked for with the file's size.
+      maxFilesize: 0,
       parallelUploads: 25,
       previewTemplate: LINE,
       dictFileSizeUnits: { tb: "TB", gb: "GB", mb: "MB", kb: "kB", b: "B" },
@@ -205,8 +214,14 @@ export class ThumbstackUpload {
 
   private says(error: UploadError, file: DropzoneFile): string {
     const { maxFiles, maxFilesize } = this.zone.options;
-    const filesize = Math.round((10 * file.size) / MEBIBYTE) / 10;
-    return sentence(this.texts, error, { name: file.name, filesize, maxFilesize, maxFiles, statusCode: error.status });
+    const [filesize, limit] = [file.size, error.maxBytes].map((bytes) => Math.round((10 * bytes) / MEBIBYTE) / 10);
+    return sentence(this.texts, error, {
+      name: file.name,
+      filesize,
+      maxFilesize: limit || maxFilesize,
+      maxFiles,
+      statusCode: error.status,
+    });
   }
 
   private carries(file: DropzoneFile): Promise<Picture> {
@@ -262,6 +277,8 @@ export class ThumbstackUpload {
     if (file.status === "canceled") {
       return;
     }
+    // What to do with the form now, its owner decides.
+    this.submitter = undefined;
     this.panel.warn(`${file.name}: ${message}`);
     this.tell("error", { file, error: { code, message, status, detail } });
   }
@@ -275,8 +292,7 @@ export class ThumbstackUpload {
     this.tell("done", { uploads: [...this.uploads.values()] });
     const submitter = this.submitter;
     this.submitter = undefined;
-    // Where something failed, its owner decides.
-    if (submitter !== undefined && !this.zone.getFilesWithStatus("error").length) {
+    if (submitter !== undefined) {
       this.form?.requestSubmit(submitter);
     }
   }

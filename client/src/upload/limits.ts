@@ -31,9 +31,6 @@ const TYPES = new Set(Object.values(EXTENSIONS));
 /** With the extensions, since many systems know no type for HEIC. */
 export const ALL_TYPES = [...TYPES, "image/heif", ...["heic", "heif", "hif", "tif"].map((end) => `.${end}`)].join(",");
 
-/** The service's own limit, where nobody changed it. */
-export const MAX_MEBIBYTES = 32;
-
 /** The picture type that a file claims, by the browser's word or else by its name; none: it is no picture. */
 export function claimedType(file: { name: string; type: string }): string | undefined {
   const type = OTHER_NAMES[file.type] ?? file.type;

@@ -39,7 +39,7 @@ export class Panel {
   private readonly queue: DropzoneFile[] = [];
   private drawing = false;
   private breath = 0;
-  private named = false;
+  private readonly attributes: string[] = [];
   /** Takes itself away what it has brought, but not what the page has. */
   private readonly own: Element[] = [];
 
@@ -59,10 +59,11 @@ export class Panel {
       polite: this.add(make("p", "dz-said", { role: "status" })),
       assertive: this.add(make("p", "dz-said", { role: "alert" })),
     };
-    if (!["role", "aria-label", "aria-labelledby"].some((name) => element.hasAttribute(name))) {
-      element.setAttribute("role", "group");
-      element.setAttribute("aria-label", texts.label);
-      this.named = true;
+    if (!element.hasAttribute("role")) {
+      this.describe("role", "group");
+    }
+    if (!element.hasAttribute("aria-label") && !element.hasAttribute("aria-labelledby")) {
+      this.describe("aria-label", texts.label);
     }
   }
 
@@ -96,6 +97,8 @@ export class Panel {
       again.addEventListener("click", retry);
     }
     find(file, ".dz-remove")?.addEventListener("click", remove);
+    // On narrow screens it is cut off.
+    find(file, ".dz-filename")?.setAttribute("title", file.name);
     this.label(file, this.texts.cancel);
     const image = find(file, ".dz-image");
     if (image) {
@@ -121,6 +124,9 @@ export class Panel {
     ] as const) {
       const part = find(file, selector);
       if (part) {
+        if (hidden && part === document.activeElement) {
+          find(file, ".dz-remove")?.focus();
+        }
         part.hidden = hidden;
       }
     }
@@ -144,7 +150,9 @@ export class Panel {
   leave(file: DropzoneFile): void {
     const line = file.previewElement;
     if (line?.contains(document.activeElement)) {
-      const next = (line.nextElementSibling ?? line.previousElementSibling)?.querySelector<HTMLElement>(".dz-remove");
+      const shown = Array.from(this.list.children).filter((other) => other === line || other.getClientRects().length);
+      const at = shown.indexOf(line);
+      const next = (shown[at + 1] ?? shown[at - 1])?.querySelector<HTMLElement>(".dz-remove");
       (next ?? this.message.querySelector<HTMLElement>("button"))?.focus();
     }
   }
@@ -176,10 +184,14 @@ export class Panel {
     for (const element of this.own) {
       element.remove();
     }
-    if (this.named) {
-      this.element.removeAttribute("role");
-      this.element.removeAttribute("aria-label");
+    for (const attribute of this.attributes) {
+      this.element.removeAttribute(attribute);
     }
+  }
+
+  private describe(attribute: string, value: string): void {
+    this.attributes.push(attribute);
+    this.element.setAttribute(attribute, value);
   }
 
   private add<T extends HTMLElement>(element: T): T {

@@ -7,6 +7,8 @@ export class UploadError extends Error {
     readonly detail = "",
     /** Seconds that the service asks to wait. */
     readonly retryAfter = 0,
+    /** The most bytes that the service takes, where that is why. */
+    readonly maxBytes = 0,
   ) {
     super(detail || code);
   }
@@ -21,6 +23,8 @@ export class UploadError extends Error {
 export interface Patience {
   retries: number;
   delay: number;
+  /** How often where nobody answers, if not as often. */
+  unreachable?: number;
 }
 
 const LONGEST_PAUSE = 60_000;
@@ -28,16 +32,22 @@ const LONGEST_PAUSE = 60_000;
 const SILENCE = 60_000;
 const ANSWER = 330_000;
 
+/** Whether there has been a network: where there is none at all, a browser still reaches its own machine. */
+let networked = navigator.onLine;
+window.addEventListener("online", () => {
+  networked = true;
+});
+
 /** Milliseconds before the next try: twice as long each time, and not all pages in the same moment. */
 export function backoff(tried: number, delay: number, retryAfter = 0, chance = Math.random()): number {
   const pause = delay * 2 ** tried * (0.75 + chance / 2);
   return Math.min(Math.max(pause, retryAfter * 1000), LONGEST_PAUSE);
 }
 
-/** Try until it works, or the trouble is one that stays, or patience ends. */
+/** Try until it works, or the trouble is one that stays, or patience ends; it does not while there is no network. */
 export async function persistently<T>(
   attempt: () => Promise<T>,
-  { retries, delay }: Patience,
+  { retries, delay, unreachable = retries }: Patience,
   signal: AbortSignal,
   waits: (error: UploadError, milliseconds: number) => void,
 ): Promise<T> {
@@ -45,12 +55,18 @@ export async function persistently<T>(
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof UploadError) || !error.passes || tried >= retries) {
+      if (!(error instanceof UploadError) || !error.passes) {
         throw error;
       }
-      const milliseconds = backoff(tried, delay, error.retryAfter);
+      const silent = error.code === "unreachable";
+      const offline = silent && networked && !navigator.onLine;
+      if (tried >= (silent ? unreachable : retries) && !offline) {
+        throw error;
+      }
+      const milliseconds = offline ? LONGEST_PAUSE : backoff(tried, delay, error.retryAfter);
       waits(error, milliseconds);
       await pause(milliseconds, signal);
+      tried -= Number(offline);
     }
   }
 }
@@ -136,10 +152,11 @@ function judged(status: number, text: string, retryAfter: string | null | undefi
   if (status >= 200 && status < 300) {
     return answer;
   }
-  const detail = String(answer.error ?? "");
+  const detail = String(answer.error || `HTTP ${status}`);
   const code = answer.code ?? (answer.storage ? storageCode(status, detail) : "unknown");
   // A date would be one by another clock.
-  throw new UploadError(String(code), status, detail, Number.parseInt(retryAfter ?? "", 10) || 0);
+  const seconds = Number.parseInt(retryAfter ?? "", 10) || 0;
+  throw new UploadError(String(code), status, detail, seconds, Number(answer.max_bytes) || 0);
 }
 
 /** S3's own refusals, where files go to it without our nginx between. */

@@ -32,6 +32,7 @@ export interface Texts {
   unsupported_type: string;
   type_not_allowed: string;
   undecodable: string;
+  unreadable: string;
   active_content: string;
   infected: string;
   maxFilesReached: string;
@@ -65,6 +66,7 @@ const EN: Texts = {
   unsupported_type: "This is no picture of a known type.",
   type_not_allowed: "Files of this type are not taken here.",
   undecodable: "The file is damaged: choose it again.",
+  unreadable: "The file was moved or changed meanwhile: choose it again.",
   active_content: "The picture contains scripts or links, which are not allowed.",
   infected: "The virus scanner refused this file.",
   maxFilesReached: "No more than {{maxFiles}} files are possible.",
@@ -98,6 +100,7 @@ const DE: Texts = {
   unsupported_type: "Das ist kein Bild eines bekannten Typs.",
   type_not_allowed: "Dateien dieses Typs werden hier nicht angenommen.",
   undecodable: "Die Datei ist beschädigt: noch einmal auswählen.",
+  unreadable: "Die Datei wurde inzwischen verschoben oder geändert: noch einmal auswählen.",
   active_content: "Das Bild enthält Skripte oder Verweise, die nicht erlaubt sind.",
   infected: "Der Virenscanner hat diese Datei abgelehnt.",
   maxFilesReached: "Mehr als {{maxFiles}} Dateien sind nicht möglich.",
@@ -131,6 +134,7 @@ const FR: Texts = {
   unsupported_type: "Ce n’est pas une image d’un type connu.",
   type_not_allowed: "Les fichiers de ce type ne sont pas acceptés ici.",
   undecodable: "Le fichier est endommagé : choisissez-le à nouveau.",
+  unreadable: "Le fichier a été déplacé ou modifié entre-temps : choisissez-le à nouveau.",
   active_content: "L’image contient des scripts ou des liens, ce qui n’est pas permis.",
   infected: "L’antivirus a refusé ce fichier.",
   maxFilesReached: "{{maxFiles}} fichiers au plus sont possibles.",
@@ -164,6 +168,7 @@ const ES: Texts = {
   unsupported_type: "Esto no es una imagen de un tipo conocido.",
   type_not_allowed: "Aquí no se aceptan archivos de este tipo.",
   undecodable: "El archivo está dañado: elígelo de nuevo.",
+  unreadable: "El archivo se ha movido o modificado entretanto: elígelo de nuevo.",
   active_content: "La imagen contiene scripts o enlaces, que no están permitidos.",
   infected: "El antivirus rechazó este archivo.",
   maxFilesReached: "No son posibles más de {{maxFiles}} archivos.",
@@ -218,7 +223,10 @@ export function fill(text: string, values: Record<string, unknown>): string {
 
 /** The sentence for a refusal. Where there are no words for its code, the service's own. */
 export function sentence(texts: Texts, error: UploadError, values: Record<string, unknown> = {}): string {
-  const name = (error.code in texts ? error.code : SAME[error.code]) as keyof Texts | undefined;
-  const text = texts[name ?? (error.status >= 500 ? "unavailable" : "unknown")];
-  return fill(text, { ...values, detail: error.detail || error.code });
+  const known = Object.keys(texts) as (keyof Texts)[];
+  const name = known.find((name) => name === error.code) ?? known.find((name) => name === SAME[error.code]);
+  return fill(texts[name ?? (error.status >= 500 ? "unavailable" : "unknown")], {
+    ...values,
+    detail: error.detail || error.code,
+  });
 }

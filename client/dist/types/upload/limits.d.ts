@@ -1,7 +1,5 @@
 /** With the extensions, since many systems know no type for HEIC. */
 export declare const ALL_TYPES: string;
-/** The service's own limit, where nobody changed it. */
-export declare const MAX_MEBIBYTES = 32;
 /** The picture type that a file claims, by the browser's word or else by its name; none: it is no picture. */
 export declare function claimedType(file: {
     name: string;

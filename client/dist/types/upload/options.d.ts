@@ -19,7 +19,7 @@ export interface Upload {
     /** All that the service says of it: width, height, urls of the presets, placeholder, ... */
     picture: Record<string, unknown>;
 }
-/** Why a file is not uploaded. The codes are those of docs/api.md, and `maxFilesReached`, `unreachable`, `expired`. */
+/** Why a file is not uploaded. The codes are those of docs/api.md, and `maxFilesReached`, `unreachable`, `unreadable`, `expired`. */
 export interface Refusal {
     code: string;
     /** The sentence that the page shows. */
@@ -68,7 +68,7 @@ export interface UploadOptions {
     dictDefaultMessage?: string;
     /** MIME types and extensions, parted by commas; without: what the service takes. */
     acceptedFiles?: string;
-    /** The largest file, in MiB: 32, as the service's MAX_UPLOAD_BYTES. */
+    /** The largest file, in MiB; without: what the service takes. */
     maxFilesize?: number;
     maxFiles?: number | null;
     /** Files under way at a time: 25. */

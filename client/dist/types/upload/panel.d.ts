@@ -13,7 +13,7 @@ export declare class Panel {
     private readonly queue;
     private drawing;
     private breath;
-    private named;
+    private readonly attributes;
     /** Takes itself away what it has brought, but not what the page has. */
     private readonly own;
     constructor(element: HTMLElement, texts: Texts);
@@ -36,6 +36,7 @@ export declare class Panel {
     /** Draw a file's picture into its line, one after the other. */
     draw(file: DropzoneFile): void;
     destroy(): void;
+    private describe;
     private add;
     private drawAll;
     private label;

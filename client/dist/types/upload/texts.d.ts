@@ -31,6 +31,7 @@ export interface Texts {
     unsupported_type: string;
     type_not_allowed: string;
     undecodable: string;
+    unreadable: string;
     active_content: string;
     infected: string;
     maxFilesReached: string;
