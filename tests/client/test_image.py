@@ -160,6 +160,8 @@ def test_a_gallery_opens_its_pictures_by_pointer_and_keyboard(
     page.keyboard.press("ArrowRight")
     expect(large).to_have_attribute("alt", "A cat")
     expect(large).to_have_js_property("naturalWidth", 451)
+    # Read out with the picture, and anew with each other one.
+    expect(page.get_by_role("dialog", name="A cat")).to_be_visible()
     dialog.get_by_role("button", name="Next").click()
     expect(large).to_have_attribute("alt", "A cup")
     page.evaluate((packages / "axe-core" / "axe.min.js").read_text())

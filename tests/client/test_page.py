@@ -4,6 +4,7 @@ import io
 import itertools
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,19 @@ def serious(page: Page, packages: Path) -> list[str]:
     return [
         f"{fault['id']}: {fault['nodes'][0]['html']}" for fault in found if fault["impact"] in ("serious", "critical")
     ]
+
+
+def alts(html: str) -> list[str | None]:
+    """What the images in a piece of HTML are called."""
+    found: list[str | None] = []
+
+    class Images(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag == "img":
+                found.append(dict(attrs).get("alt"))
+
+    Images().feed(html)
+    return found
 
 
 def picture(color: str, size: tuple[int, int] = (60, 40)) -> bytes:
@@ -217,6 +231,35 @@ def test_an_address_of_no_picture_is_told(stack: Stack, page: Page, photo: Pictu
     refused(complaints, 404)
 
 
+@pytest.mark.parametrize("fragment", ["../pictures?limit=1", "o/demo/../../list_files", "top"])
+def test_a_fragment_that_is_no_key_asks_for_nothing(stack: Stack, page: Page, fragment: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.resource_type == "fetch" else None)
+
+    page.goto(f"{stack.url}/#{fragment}")
+
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_have_text("This is no picture's address.")
+    assert asked == [f"{stack.url}/pictures?order=newest&limit=24&after="]
+
+
+def test_a_name_is_nothing_but_a_name(stack: Stack, page: Page, coffee: bytes) -> None:
+    name = f"\"><img src=x onerror=alert(1)>{{{{reason}}}}'$(id) {next(_names)}.jpg"
+    said: list[str] = []
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.goto(stack.url)
+    # By a ticket: in a form of several parts browsers themselves put %22 for a quotation mark.
+    page.locator("#upload input").first.set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": coffee})
+    page.get_by_role("link", name=name).click()
+    dialog = page.get_by_role("dialog")
+
+    expect(dialog.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    settled(dialog, "fit-in/600x0")
+    for text in (copied(dialog, "<img srcset>"), copied(dialog, "<picture>")):
+        assert alts(text) == [name]
+    assert "$(id)" not in copied(dialog, "curl")
+    assert said == []
+
+
 def test_the_playground_changes_the_picture(stack: Stack, page: Page, photo: Picture) -> None:
     dialog = opened(page, stack, photo)
     assert shown(dialog) == (600, 400)
@@ -243,7 +286,7 @@ def test_the_playground_changes_the_picture(stack: Stack, page: Page, photo: Pic
     expect(dialog.locator("#verdict")).to_contain_text("300 × 120 · PNG · ")
     answer = requests.get(copied(dialog, "URL"), timeout=30)
     assert Image.open(io.BytesIO(answer.content)).size == (300, 120)
-    bytes_told = re.search(r"PNG · ([\d.]+) kB", dialog.locator("#verdict").inner_text())
+    bytes_told = re.search(r"PNG · ([\d.]+)\skB", dialog.locator("#verdict").inner_text())
     assert bytes_told
     assert abs(float(bytes_told[1]) * 1000 - len(answer.content)) <= 500
 
@@ -368,6 +411,39 @@ def test_a_deleted_picture_is_seen_to_be_gone(stack: Stack, page: Page, photo: P
     expect(page.locator("#gallery a", has_text=photo.name)).to_have_count(0)
     expect(page.get_by_role("heading", name="Pictures", exact=True)).to_be_focused()
     refused(complaints, 410)
+
+
+def test_a_delete_is_done_though_nothing_more_is_told(
+    stack: Stack, page: Page, photo: Picture, complaints: list[str]
+) -> None:
+    dialog = opened(page, stack, photo)
+    page.route(f"**/fit-in/**/{photo.key}", lambda route: route.fulfill(status=503, json=BUSY))
+
+    dialog.get_by_role("button", name="Delete …").click()
+    dialog.get_by_role("button", name="Yes, delete it").click()
+
+    expect(dialog.locator("#viewer-gone")).to_contain_text("Gone: 1 original, ")
+    assert requests.get(photo.url, timeout=30).status_code == 410
+    refused(complaints, 503)
+
+
+def test_a_late_answer_is_not_another_pictures(stack: Stack, page: Page, photo: Picture, coffee: bytes) -> None:
+    other = stack.upload(coffee, f"{next(_names)}.jpg")
+    dialog = opened(page, stack, photo)
+    held: list[Route] = []
+    page.route("**/pictures/**", lambda route: held.append(route))
+    dialog.get_by_role("button", name="Delete …").click()
+    while not held:
+        page.wait_for_timeout(50)
+
+    page.evaluate("key => { location.hash = key }", other.key)
+    expect(dialog.get_by_role("heading", name=other.name)).to_be_visible()
+    settled(dialog, "fit-in/600x0")
+    with page.expect_response("**/pictures/**"):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+
+    expect(dialog.get_by_role("button", name="Yes, delete it")).to_be_hidden()
 
 
 def test_trouble_is_told_and_can_be_tried_again(
@@ -512,6 +588,27 @@ def test_axe_finds_no_serious_fault(
     expect(page.get_by_role("alert").first).to_be_visible()
     assert serious(page, packages) == []
     refused(complaints, 403)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_what_has_the_focus_is_in_sight(stack: Stack, page: Page, photo: Picture, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 780})
+    dialog = opened(page, stack, photo)
+    dialog.get_by_role("button", name="Delete …").focus()
+    covered = """focused => {
+        const {left, top, width, height} = focused.getBoundingClientRect();
+        const seen = document.elementFromPoint(left + Math.min(width / 2, 40), top + height / 2);
+        return !(focused.contains(seen) || seen?.contains(focused)) && focused.outerHTML;
+    }"""
+
+    seen, hidden = 0, []
+    while dialog.get_by_role("button", name="Close").evaluate("close => close !== document.activeElement"):
+        hidden.append(page.locator(":focus").evaluate(covered))
+        seen += 1
+        page.keyboard.press("Shift+Tab")
+
+    assert [text for text in hidden if text] == []
+    assert seen > 20
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -17,7 +17,7 @@ dialog button { width: 3rem; height: 3rem; font-size: 1.5rem }
 .before { grid-area: 2 / 1 }
 .after { grid-area: 2 / 3 }
 `;
-const FRAME = `<dialog><button class="close">✕</button><button class="before">‹</button><img alt=""><button class="after">›</button><p></p></dialog>`;
+const FRAME = `<dialog aria-labelledby="name"><button class="close">✕</button><button class="before">‹</button><img alt=""><button class="after">›</button><p id="name" aria-live="polite"></p></dialog>`;
 
 /**
  * `<thumbstack-gallery preview="BI">` with `<thumbstack-img>`s in it: a grid of them, of which each opens large.

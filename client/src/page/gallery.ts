@@ -15,13 +15,14 @@ export class Gallery {
   #next: string | null = null;
 
   constructor(readonly service: Service) {
-    within(this.#empty, "code").textContent = `curl -F file=@picture.jpg ${location.origin}/`;
     this.#more.addEventListener("click", () => this.#show(() => this.#load(this.#next ?? "")));
   }
 
   /** Shows the first page; what the service says against it is for the caller. */
   async open(): Promise<void> {
     const page = await this.service.list("");
+    const key = this.service.key ? "-H 'Authorization: Bearer ...' " : "";
+    within(this.#empty, "code").textContent = `curl ${key}-F file=@picture.jpg ${location.origin}/`;
     this.#list.replaceChildren();
     this.#known.clear();
     this.#append(page.pictures, page.next);
@@ -77,7 +78,10 @@ export class Gallery {
     const card = stamp<HTMLElement>("card");
     const link = within<HTMLAnchorElement>(card, "a");
     link.href = `#${picture.key}`;
-    within(card, ".name").textContent = picture.name;
+    const name = within(card, ".name");
+    name.textContent = picture.name;
+    // Long ones are cut off.
+    name.title = picture.name;
     const measures = picture.width ? `${picture.width} × ${picture.height} · ` : "";
     within(card, ".hint").textContent = `${measures}${format(picture.content_type)} · ${size(picture.bytes)}`;
     const shown = CARD in picture.urls ? CARD : Object.keys(picture.urls)[0];

@@ -20,6 +20,7 @@ async function enter(): Promise<void> {
     await gallery.open();
   } catch (error) {
     if (error instanceof Refusal && error.status === 403) return lock(key ? NO_KEY : "");
+    part("door").hidden = true;
     part("house").hidden = false;
     return gallery.trouble(error, enter);
   }

@@ -24,7 +24,7 @@ export function size(bytes: number): string {
   let unit = 0;
   let left = bytes;
   for (; left >= 1000 && unit < UNITS.length - 1; unit++) left /= 1000;
-  return `${unit && left < 10 ? left.toFixed(1) : Math.round(left)} ${UNITS[unit]}`;
+  return `${unit && left < 10 ? left.toFixed(1) : Math.round(left)}\u00a0${UNITS[unit]}`;
 }
 
 /** A content type as people call it. */

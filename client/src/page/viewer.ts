@@ -5,6 +5,9 @@ import { format, here, type Picture, size } from "./picture";
 import { Playground, type Seen } from "./playground";
 import { type Counts, Refusal, type Service } from "./service";
 
+// A picture's key (thumbstack/picture_key.py). Anything else would be another address of the service.
+const KEY = /^o(?:\/(?!\.{1,2}(?:\/|$))[a-z0-9._-]{1,255}){3}$/;
+
 /** One picture, opened: its address is the page's with its key as the fragment, so that back closes it. */
 export class Viewer {
   readonly #dialog = part<HTMLDialogElement>("viewer");
@@ -42,11 +45,14 @@ export class Viewer {
       return;
     }
     this.#begin(key);
+    // Another may be opened meanwhile.
+    const current = () => location.hash.slice(1) === key;
     try {
+      if (!KEY.test(key)) throw new Refusal("This is no picture's address.", 0);
       const picture = this.gallery.get(key) ?? (await this.service.facts(key));
-      // Another may have been opened meanwhile.
-      if (location.hash.slice(1) === key) this.#open(picture);
+      if (current()) this.#open(picture);
     } catch (error) {
+      if (!current()) return;
       const trouble = part("viewer-trouble");
       trouble.hidden = false;
       trouble.textContent = message(error);
@@ -55,6 +61,7 @@ export class Viewer {
 
   #begin(key: string): void {
     this.#playground.close();
+    this.#picture = null;
     for (const id of ["viewer-trouble", "viewer-body", "viewer-gone"]) part(id).hidden = true;
     part("viewer-name").textContent = key.slice(key.lastIndexOf("/") + 1);
     part("viewer-facts").textContent = "";
@@ -105,6 +112,7 @@ export class Viewer {
   async #count(): Promise<void> {
     await this.#tried(async (picture) => {
       const counts = await this.service.delete(picture.key, "count");
+      if (picture !== this.#picture) return;
       part("end-told").textContent = `This deletes ${counted(counts)}. It cannot be undone.`;
       this.#ask(true);
       part("delete-no").focus();
@@ -112,7 +120,7 @@ export class Viewer {
   }
 
   #keep(): void {
-    const focused = part("delete-no") === document.activeElement;
+    const focused = part("delete-no").parentElement?.contains(document.activeElement);
     part("end-told").textContent = "The original goes, and every copy of it in every size.";
     this.#ask(false);
     if (focused) part("delete").focus();
@@ -126,26 +134,31 @@ export class Viewer {
   async #delete(): Promise<void> {
     await this.#tried(async (picture) => {
       const counts = await this.service.delete(picture.key, "really");
-      this.#playground.close();
       this.gallery.remove(picture.key);
-      const { status } = await this.service.look(this.#shown);
+      if (picture !== this.#picture) return;
+      this.#playground.close();
+      // It is gone, whatever this tells.
+      const look = await this.service.look(this.#shown).catch(() => null);
+      if (picture !== this.#picture) return;
       part("viewer-body").hidden = true;
       const gone = part("viewer-gone");
       gone.hidden = false;
       within(gone, "p").textContent = `Gone: ${counted(counts)}.`;
-      within(gone, ".hint").textContent = `Its address answers ${status} now.`;
+      within(gone, ".hint").textContent = look ? `Its address answers ${look.status} now.` : "";
       part("viewer-close").focus();
     });
   }
 
   async #tried(work: (picture: Picture) => Promise<void>): Promise<void> {
-    if (!this.#picture) return;
+    const picture = this.#picture;
+    if (!picture) return;
     try {
-      await work(this.#picture);
+      await work(picture);
     } catch (error) {
+      if (error instanceof Refusal && error.status === 404) this.gallery.remove(picture.key);
+      if (picture !== this.#picture) return;
       this.#keep();
       part("end-told").textContent = message(error);
-      if (error instanceof Refusal && error.status === 404) this.gallery.remove(this.#picture.key);
     }
   }
 }
