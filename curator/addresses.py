@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import urllib3
 
-from curator.sources import Found, SourceTrouble
+from curator.sources import Found, SourceTrouble, keep
 from thumbstack.refusal import NoSuchPicture, TooLarge
 
 _PIECE_BYTES = 256 * 1024
@@ -123,7 +123,7 @@ class AddressSource:
                         raise too_large
                     if time.monotonic() > deadline:
                         raise SourceTrouble(f"The source takes longer than {_WHOLE_SECONDS} seconds.")
-                    into.write(piece)
+                    keep(piece, into)
             finally:
                 # Not back into the pool: its rest may be any length.
                 answer.close()

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# What a calendar can take off from today.
+_LONGEST = timedelta(days=36_500)
 
 
 class Age(click.ParamType[timedelta, Any]):
@@ -21,4 +23,7 @@ class Age(click.ParamType[timedelta, Any]):
         match = re.fullmatch(r"(\d{1,6})([smhdw])", str(value))
         if match is None:
             self.fail("is no age: a number and s, m, h, d or w, for example 2h", param, ctx)
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        age = timedelta(**{_UNITS[match[2]]: int(match[1])})
+        if age > _LONGEST:
+            self.fail("is longer than a hundred years", param, ctx)
+        return age

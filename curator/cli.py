@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -25,7 +26,7 @@ It ends with
   0      all well
   1      at its end, with pictures that failed: they are listed
   2      the command line makes no sense
-  3      it could not begin or go on: a setting, or the storage
+  3      it could not begin or go on: a setting, a full disk, the storage
   130    stopped by Ctrl-C; 143: by SIGTERM
 """
 
@@ -61,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except Refused as refusal:
         click.echo(f"curator: {refusal.sentence}", err=True)
+        sys.exit(3)
+    except OSError as error:  # of where the output goes; a file of a picture's is that picture's failure
+        click.echo(f"curator: what is said cannot be written: {error.strerror}", err=True)
+        with suppress(OSError):
+            # Or the interpreter would try once more, and end with a code of its own.
+            sys.stdout.close()
         sys.exit(3)
 
 

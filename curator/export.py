@@ -4,7 +4,7 @@ import hashlib
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -17,7 +17,7 @@ from curator.walk import originals
 from curator.work import Outcome, Work
 from thumbstack.buckets import Buckets
 from thumbstack.picture_key import PictureKey
-from thumbstack.refusal import Refused
+from thumbstack.refusal import NoRoom, Refused
 
 _SPOOLED_FROM_BYTES = 500_000
 _EPILOG = """\b
@@ -36,7 +36,12 @@ By client it is <folder>/cup/1763600000_0123456789abcdef0123/My Cup.JPG, as it w
 @click.command(epilog=_EPILOG)
 @click.option("--app", metavar="NAME", help="Whose pictures; needless where there is only one app.")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Into this folder.")
-@click.option("--tar", metavar="FILE", help="Into a tar of this name; - is the standard output.")
+@click.option(
+    "--tar",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Into a tar of this name; - is the standard output.",
+)
 @click.option(
     "--names",
     type=click.Choice(["key", "client"]),
@@ -54,6 +59,8 @@ def export(flags: Flags, app: str | None, folder: Path | None, tar: str | None, 
     """
     if (folder is None) == (tar is None):
         raise click.UsageError("Say where to: --folder or --tar, one of them.")
+    if tar == "-" and sys.stdout.isatty():
+        raise click.UsageError("A tar is nothing for a terminal to show: send it into a file or a pipe.")
     room = Room.open()
     chosen = room.app(app)
     work = Work(flags, silent=tar == "-")
@@ -85,29 +92,40 @@ def _target(
         finally:
             into.close()
     elif tar == "-":
-        written = TarTarget(sys.stdout.buffer, by_client=by_client)
-        yield written
-        written.close()
+        yield from _tar(sys.stdout.buffer, work, by_client=by_client)
     else:
         part = Path(f"{tar}.part")
         try:
             file = part.open("wb")
         except OSError as error:
             raise click.UsageError(f"--tar {tar}: {error.strerror}") from error
-        with file:
-            written = TarTarget(file, by_client=by_client)
-            yield written
-            written.close()
+        yield from _tar(file, work, by_client=by_client)
         if work.tally.ended:
             click.echo(f"not whole: {part}", err=True)
         else:
             part.replace(str(tar))
 
 
+def _tar(file: BinaryIO, work: Work, *, by_client: bool) -> Iterator[Target]:
+    written = TarTarget(file, by_client=by_client)
+    yield written
+    try:
+        written.close()
+    except NoRoom as refusal:
+        work.end(refusal.sentence)
+    with suppress(OSError):
+        # What it could not write it would try again, and at the process's end once more.
+        file.close()
+
+
 def _take(buckets: Buckets, picture: PictureKey, target: Target) -> None:
     with tempfile.SpooledTemporaryFile(_SPOOLED_FROM_BYTES) as spool:
         stored = buckets.stored(str(picture))
-        if not buckets.fetch(str(picture), stored.etag, cast(BinaryIO, spool)):
+        try:
+            is_there = buckets.fetch(str(picture), stored.etag, cast(BinaryIO, spool))
+        except OSError as error:
+            raise NoRoom(f"There is no room to fetch it to: {error.strerror}. Make some, or set TMPDIR.") from error
+        if not is_there:
             raise Refused("It was deleted meanwhile.")
         told, found = stored.metadata.get("sha256"), hashlib.file_digest(spool, "sha256").hexdigest()
         if told and told != found:

@@ -2,10 +2,13 @@
 
 import csv
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 import click
+
+from thumbstack.refusal import NoRoom
 
 
 class KeyList:
@@ -20,16 +23,26 @@ class KeyList:
         if self._path:
             try:
                 self._file = self._path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+                self._write("source", "key")
             except OSError as error:
                 raise click.UsageError(f"--map {self._path}: {error.strerror}") from error
-            self.write("source", "key")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file:
-            self._file.close()
+            # Each row was written at once: what is left is one that could not be, and was told.
+            with suppress(OSError):
+                self._file.close()
 
     def write(self, source: str, key: str) -> None:
+        """Add a row."""
+        with self._lock:
+            try:
+                self._write(source, key)
+            except OSError as error:
+                raise NoRoom(f"--map {self._path}: {error.strerror}.") from error
+
+    def _write(self, *row: str) -> None:
         if self._file:
-            with self._lock:
-                csv.writer(self._file).writerow((source, key))
+            csv.writer(self._file).writerow(row)
+            self._file.flush()

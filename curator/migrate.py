@@ -124,7 +124,10 @@ def _told(found: Found) -> str:
 def _only(match: re.Pattern[str] | None, leave: re.Pattern[str] | None) -> Callable[[Found], bool]:
     def wanted(found: Found) -> bool:
         file = found.path.rpartition("/")[2]
-        return (match is None or bool(match.fullmatch(file))) and not (leave and leave.fullmatch(file))
+        # What may be in a folder that cannot be read is called nobody knows how.
+        return bool(found.trouble) or (
+            (match is None or bool(match.fullmatch(file))) and not (leave and leave.fullmatch(file))
+        )
 
     return wanted
 

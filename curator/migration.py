@@ -11,7 +11,7 @@ from curator.flags import Flags
 from curator.key_list import KeyList
 from curator.renders import Renders
 from curator.room import Room
-from curator.sources import Found, Source
+from curator.sources import Found, Source, SourceTrouble
 from curator.work import Outcome, Work
 from thumbstack.inspection import Limits
 from thumbstack.intake import Arrival, Intake, Seen
@@ -92,6 +92,8 @@ class Migration:
 
     def do(self, found: Found) -> tuple[Outcome, str]:
         """Bring one here, unless it is; says under which key."""
+        if found.trouble:
+            raise SourceTrouble(found.trouble)
         target = self._target(found)
         there, earlier = self._there(target)
         if there and not self._flags.force:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from thumbstack.refusal import NoSuchPicture, Refused, TooLarge
+from thumbstack.refusal import NoRoom, NoSuchPicture, Refused, TooLarge
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,6 +24,12 @@ class SourceTrouble(Refused):
 
     status = 502
     code = "source_unavailable"
+
+
+class SourceGone(SourceTrouble):
+    """It is not there at all, just now, for none of its pictures."""
+
+    status = 503
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Found:
     name: str = ""
     # What it is known by, wherever it lies: the same picture in a copy of the source is the same.
     identity: str = ""
+    # What is wrong with it already, in a sentence: a folder that cannot be read.
+    trouble: str = ""
 
     @property
     def mark(self) -> str:
@@ -92,7 +100,7 @@ class BucketSource:
                 answer["Body"].close()
                 raise TooLarge(f"The file is larger than {max_bytes} bytes.")
             for piece in answer["Body"].iter_chunks(_PIECE_BYTES):
-                into.write(piece)
+                keep(piece, into)
         return answer["Metadata"]
 
     @contextmanager
@@ -111,10 +119,10 @@ class BucketSource:
                     f"The source refuses: look at {self.credentials}_ACCESS_KEY_ID and {self.credentials}_SECRET_KEY,"
                     " and what they may read."
                 ) from error
-            raise SourceTrouble(f"The source does not answer as it should: {code or status}.") from error
+            raise SourceGone(f"The source does not answer as it should: {code or status}.") from error
         # A body that breaks off is urllib3's, wrapped or not.
         except (BotoCoreError, HTTPClientError, OSError) as error:
-            raise SourceTrouble(f"The source cannot be read: {type(error).__name__}.") from error
+            raise SourceGone(f"The source cannot be read: {type(error).__name__}.") from error
 
 
 @dataclass(frozen=True)
@@ -129,14 +137,20 @@ class FolderSource:
             if (self.root / key).is_file():
                 yield self._found(Path(key))
             return
-        yield from (found for found in self._below(Path()) if found.path.startswith(prefix))
+        for found in self._below(Path()):
+            if found.path.startswith(prefix) or (found.trouble and prefix.startswith(f"{found.path}/")):
+                yield found
 
     def _below(self, folder: Path) -> Iterator[Found]:
         try:
             with os.scandir(self.root / folder) as entries:
                 named = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
         except OSError as error:
-            raise SourceTrouble(f"The folder {shown(str(folder))} cannot be read: {error.strerror}.") from error
+            trouble = f"The folder cannot be read: {error.strerror}."
+            if folder == Path():
+                raise SourceTrouble(trouble) from error
+            yield Found(folder.as_posix(), trouble=trouble)
+            return
         for name, is_folder in named:
             if name.startswith("."):
                 continue
@@ -157,7 +171,8 @@ class FolderSource:
         """Read a file."""
         path = self.root / found.path
         try:
-            if not path.resolve().is_relative_to(self.root.resolve()):
+            # Path.resolve() raises at links that lead in a circle.
+            if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root)):
                 raise SourceTrouble("It is a link that leads out of the folder: it is not followed.")
             known = path.stat()
             if S_ISDIR(known.st_mode):
@@ -168,10 +183,18 @@ class FolderSource:
                 raise TooLarge(f"The file is larger than {max_bytes} bytes.")
             with path.open("rb") as file:
                 while piece := file.read(_PIECE_BYTES):
-                    into.write(piece)
+                    keep(piece, into)
         except OSError as error:
             raise SourceTrouble(f"It cannot be read: {error.strerror}.") from error
         return {}
+
+
+def keep(piece: bytes, into: BinaryIO) -> None:
+    """Write on; raises NoRoom where it is our own disk that is full, and not the source that fails."""
+    try:
+        into.write(piece)
+    except OSError as error:
+        raise NoRoom(f"There is no room to fetch it to: {error.strerror}. Make some, or set TMPDIR.") from error
 
 
 def shown(text: str) -> str:

@@ -1,23 +1,28 @@
 """Where pictures are taken: a folder, or a tar that is written as they come."""
 
+import errno
 import os
 import shutil
 import tarfile
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar, cast
 from urllib.parse import unquote
 
 import click
 
 from thumbstack.picture_key import PictureKey
-from thumbstack.refusal import Refused
+from thumbstack.refusal import NoRoom, Refused
+
+T = TypeVar("T")
 
 _MAX_NAME_BYTES = 255
 # What is not whole yet: in the folder, so that it can be moved into its place at once.
 _UNFINISHED = ".unfinished"
+# What the next picture would meet, too.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Target:
@@ -58,7 +63,8 @@ class FolderTarget(Target):
     """A folder. A picture is moved into its place when it is whole, so what is there is whole."""
 
     def __init__(self, root: Path, *, by_client: bool) -> None:
-        self._root = root.resolve()
+        # Path.resolve() raises at links that lead in a circle.
+        self._root = Path(os.path.realpath(root))
         self._by_client = by_client
         self._unfinished = self._root / _UNFINISHED
         try:
@@ -80,7 +86,7 @@ class FolderTarget(Target):
             target = self._root / _by_client(picture) / client_name(picture, metadata)
         try:
             # A link that somebody has put there.
-            if not target.parent.resolve().is_relative_to(self._root):
+            if not Path(os.path.realpath(target.parent)).is_relative_to(self._root):
                 raise Refused("A link leads out of the folder there: nothing is written.")
             target.parent.mkdir(parents=True, exist_ok=True)
             handle, part = tempfile.mkstemp(dir=self._unfinished)
@@ -92,7 +98,8 @@ class FolderTarget(Target):
                 os.utime(part, (picture.seconds, picture.seconds))
             os.replace(part, target)
         except OSError as error:
-            raise Refused(f"It cannot be written: {error.strerror}.") from error
+            sort = NoRoom if error.errno in _FULL else Refused
+            raise sort(f"It cannot be written: {error.strerror}.") from error
 
     def close(self) -> None:
         """Leave nothing but pictures."""
@@ -109,11 +116,35 @@ def _umask() -> int:
 _UMASK = _umask()
 
 
+class _Stream:
+    """What a tar is written to. Once it fails it takes everything: tarfile goes on to write the end of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.trouble = ""
+
+    def write(self, data: bytes) -> int:
+        return len(data) if self.trouble else self._tried(lambda: self._file.write(data))
+
+    def flush(self) -> None:
+        self._tried(self._file.flush)
+
+    def _tried(self, write: Callable[[], T]) -> T:
+        try:
+            return write()
+        except OSError as error:
+            self.trouble = f"The tar cannot be written: {error.strerror}."
+            raise NoRoom(self.trouble) from error
+
+
 class TarTarget(Target):
-    """A tar, written from its begin to its end."""
+    """A tar, written from its begin to its end. Where an entry was written by half, nothing can follow it."""
 
     def __init__(self, file: BinaryIO, *, by_client: bool) -> None:
-        self._tar = tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by close()
+        self._stream = _Stream(file)
+        self._tar = tarfile.open(  # noqa: SIM115 - closed by close()
+            fileobj=cast(BinaryIO, self._stream), mode="w|", format=tarfile.PAX_FORMAT
+        )
         self._by_client = by_client
         self._lock = threading.Lock()
 
@@ -127,8 +158,13 @@ class TarTarget(Target):
         entry.mtime = picture.seconds or 0
         body.seek(0)
         with self._lock:
+            if self._stream.trouble:
+                raise NoRoom(self._stream.trouble)
             self._tar.addfile(entry, body)
 
     def close(self) -> None:
-        """Write its end."""
+        """Write its end; raises NoRoom where that, or anything before it, could not be written."""
         self._tar.close()
+        if self._stream.trouble:
+            raise NoRoom(self._stream.trouble)
+        self._stream.flush()

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import islice
 
+import click
+
 from thumbstack.buckets import Buckets
 from thumbstack.picture_key import PictureKey, folder_for, folder_prefix
 from thumbstack.picture_type import split_name
@@ -24,6 +26,8 @@ def originals(
 def whole_prefix(app: str | None, prefix: str = "") -> str:
     """Where keys begin: ``o/``, ``o/<app>/``, and what follows."""
     if prefix.startswith("o/"):
+        if app and not prefix.startswith(f"o/{app}/"):
+            raise click.UsageError(f"--prefix {prefix} leads out of the app {app}.")
         return prefix
     return f"o/{app}/{prefix}" if app else f"o/{prefix}"
 
@@ -32,6 +36,8 @@ def _named(buckets: Buckets, app: str | None, name: str) -> Iterator[PictureKey]
     """A picture by its key; or all that came under a name, or a file name, in an app."""
     picture = PictureKey.parse(name)
     if picture:
+        if app and picture.app != app:
+            raise NoSuchPicture(f"No such picture of the app {app}: {name}")
         buckets.stored(str(picture))
         yield picture
         return

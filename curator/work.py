@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from curator.flags import Flags
-from thumbstack.refusal import Refused, StorageUnavailable
+from thumbstack.refusal import NoRoom, Refused
 
 T = TypeVar("T")
 
@@ -27,7 +27,8 @@ ALL_WELL, SOME_FAILED, BROKEN_OFF = 0, 1, 3
 _SIGNALLED = 128
 # All are counted; so many are listed at the end.
 _MAX_LISTED = 1000
-# Where S3 is gone, the rest of the collection need not be tried.
+# Where S3, Thumbor or the scanner is gone, the rest of the collection need not be tried.
+_UNAVAILABLE = 503
 _UNAVAILABLE_IN_A_ROW = 20
 
 
@@ -110,6 +111,10 @@ class Work:
         if self._flags.verbose:
             click.echo(text, err=self._flags.json or self._silent)
 
+    def end(self, why: str) -> None:
+        """Begin nothing more, and say why; from any thread."""
+        self.tally.ended = self.tally.ended or why
+
     def run(self, things: Iterable[T], do: Callable[[T], Did], named: Callable[[T], str] = str) -> Tally:
         """Do each of the things, ``--jobs`` at a time and never many more in hand; count what becomes of them.
 
@@ -128,7 +133,7 @@ class Work:
                     if len(under_way) >= 2 * self._flags.jobs:
                         self._settle(under_way, wait(under_way, return_when=FIRST_COMPLETED).done)
             except Exception as error:  # the listing broke off, or what was named is not there
-                self._end(_sentence(error))
+                self.end(_sentence(error))
             if self.tally.ended:
                 self._settle(under_way, [one for one in under_way if one.cancel()])
             while under_way:
@@ -182,12 +187,10 @@ class Work:
         self.say(f"error {name}: {told}")
         if len(self.tally.failed) < _MAX_LISTED:
             self.tally.failed.append({"name": name, "error": told, "code": code})
-        self._in_a_row = self._in_a_row + 1 if isinstance(error, StorageUnavailable) else 0
-        if self._in_a_row >= _UNAVAILABLE_IN_A_ROW:
-            self._end(told)
-
-    def _end(self, why: str) -> None:
-        self.tally.ended = self.tally.ended or why
+        self._in_a_row = self._in_a_row + 1 if isinstance(error, Refused) and error.status == _UNAVAILABLE else 0
+        # A disk that is full is so for the next one, too.
+        if isinstance(error, NoRoom) or self._in_a_row >= _UNAVAILABLE_IN_A_ROW:
+            self.end(told)
 
     @contextmanager
     def _stoppable(self) -> Iterator[None]:
@@ -199,7 +202,7 @@ class Work:
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
             self.tally.signal = number
-            self._end(f"stopped by {signal.Signals(number).name}: the same command goes on from here")
+            self.end(f"stopped by {signal.Signals(number).name}: the same command goes on from here")
             click.echo("\nStopping: what is under way ends first (once more: at once) ...", err=True)
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,5 +1,6 @@
 """The curator as its keeper calls it, on a real S3 server; and a second one, another provider's, to migrate from."""
 
+import hashlib
 import io
 import os
 import subprocess
@@ -19,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from curator import cli
 from s3.serve import ROOM_PORTS, free_ports
+from tests.curator.collection import collection
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
@@ -168,3 +170,45 @@ def curator(storage: Storage, tmp_path: Path) -> Iterator[Curator]:
     )
     for bucket in (PICTURES, RESULTS, WEBSITE):
         storage.empty(bucket)
+
+
+@pytest.fixture
+def old(elsewhere: Storage) -> Iterator[Storage]:
+    """The other provider, its bucket empty."""
+    yield elsewhere
+    elsewhere.empty("old")
+
+
+@pytest.fixture
+def keeper(curator: Curator, old: Storage) -> Curator:
+    """The curator, who has the other provider's credentials as well."""
+    theirs = {"EXO_ACCESS_KEY_ID": old.key_id, "EXO_SECRET_KEY": old.secret, "V5_ENDPOINT": old.endpoint}
+    return Curator({**curator.variables, **theirs})
+
+
+def fill(storage: Storage, count: int) -> dict[str, bytes]:
+    """Put a collection into the bucket."""
+    pictures, client = dict(collection(count)), storage.client()
+    for key, body in pictures.items():
+        client.put_object(Bucket="old", Key=key, Body=body)
+    return pictures
+
+
+def sums(curator_said: str) -> str:
+    """The line of counts."""
+    return next(line for line in curator_said.splitlines() if "images: " in line)
+
+
+def digests(storage: Storage) -> list[str]:
+    """What was sent for each original that is here."""
+    s3 = storage.client()
+    found = []
+    for key in storage.keys(PICTURES, "o/"):
+        metadata = s3.head_object(Bucket=PICTURES, Key=key)["Metadata"]
+        found.append(metadata.get("sha256-sent", metadata["sha256"]))
+    return sorted(found)
+
+
+def digest(body: bytes) -> str:
+    """What a body is known by."""
+    return hashlib.sha256(body).hexdigest()

@@ -45,3 +45,26 @@ def test_a_storage_that_is_away_is_told_in_a_sentence(curator: Curator) -> None:
 
     assert done.code == 3
     assert done.err == "curator: The storage cannot be reached just now: try again in a few seconds.\n"
+
+
+def test_an_output_that_is_full_is_told_in_a_sentence(curator: Curator) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [BIN / "usage"],
+            env={**curator.variables, "PATH": f"{ROOT}/.venv/bin", "PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (
+        3,
+        "curator: what is said cannot be written: No space left on device\n",
+    )
+
+
+def test_an_age_of_more_than_the_calendar_is_none(curator: Curator) -> None:
+    done = curator("clean", "--older-than", "999999w")
+
+    assert (done.code, "longer than a hundred years" in done.err) == (2, True)

@@ -1,6 +1,10 @@
 """Originals taken elsewhere, whole, and brought back."""
 
+import errno
 import io
+import json
+import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -8,11 +12,11 @@ from typing import cast
 
 import pytest
 
-from curator.targets import client_name
+from curator.targets import FolderTarget, client_name
 from tests.curator.collection import collection, picture
-from tests.curator.conftest import PICTURES, Curator, Storage
-from tests.curator.test_migrate import sums
+from tests.curator.conftest import PICTURES, ROOT, Curator, Storage, sums
 from thumbstack.picture_key import PictureKey
+from thumbstack.refusal import NoRoom
 
 
 @pytest.fixture
@@ -153,3 +157,50 @@ def test_a_dry_run_writes_nothing_and_one_place_must_be_named(curator: Curator, 
     assert sums(dry.out).endswith("images: 12, skipped: 0, processed: 12, errors: 0")
     assert not (tmp_path / "out").exists()
     assert curator("export").code == 2
+    assert curator("export", "--tar", str(tmp_path)).code == 2
+
+
+class FullDisk(io.BytesIO):
+    """What it costs root to have: a disk that is full in the middle of a file."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_folder_without_room_ends_it_and_keeps_nothing_half(tmp_path: Path) -> None:
+    target = FolderTarget(tmp_path / "out", by_client=False)
+
+    with pytest.raises(NoRoom, match="No space left"):
+        target.put(PictureKey("demo", "cat", "1_a.jpg"), {}, FullDisk(b"picture"))
+
+    assert not target.has(PictureKey("demo", "cat", "1_a.jpg"))
+
+
+def test_a_tar_that_cannot_be_written_on_is_given_up(curator: Curator, kept: object) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "curator", "export", "--tar", "-", "-j", "1"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(curator.variables),
+            check=False,
+        )
+
+    assert done.returncode == 3
+    assert "ended early: The tar cannot be written: No space left on device." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_other_apps_pictures_are_taken(curator: Curator, kept: dict[str, bytes], tmp_path: Path) -> None:
+    keys = json.dumps([{"app": "shop", "public_key": "p" * 24, "private_key": "q" * 24}])
+    arguments = ("export", "--folder", str(tmp_path / "out"), "--app", "shop")
+
+    by_prefix = curator(*arguments, "--prefix", "o/demo/", API_KEYS=keys)
+    by_key = curator(*arguments, "-k", sorted(kept)[0], API_KEYS=keys)
+
+    assert (by_prefix.code, by_key.code) == (2, 3)
+    assert "leads out of the app shop" in by_prefix.err
+    assert "No such picture of the app shop" in by_key.err
+    assert files(tmp_path / "out") == {}

@@ -1,68 +1,21 @@
-"""Pictures brought here from another provider's S3, a folder and a list of addresses; killed, stopped, begun again."""
+"""Pictures brought here from another provider's S3; killed, stopped, begun again."""
 
 import csv
-import hashlib
 import io
 import json
-import os
 import random
 import signal
-import threading
 import time
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from PIL import ExifTags, Image
 
-from tests.curator.collection import broken, collection, picture
-from tests.curator.conftest import PICTURES, RESULTS, Curator, Storage
-from thumbstack.picture_key import PictureKey, folder_for
+from tests.curator.collection import broken, picture
+from tests.curator.conftest import PICTURES, RESULTS, Curator, Storage, digest, digests, fill, sums
+from thumbstack.picture_key import folder_for
 
 SOURCE = ("--source-bucket", "old", "--source-keys", "EXO", "--no-render")
-
-
-@pytest.fixture
-def old(elsewhere: Storage) -> Iterator[Storage]:
-    """The other provider, its bucket empty."""
-    yield elsewhere
-    elsewhere.empty("old")
-
-
-@pytest.fixture
-def keeper(curator: Curator, old: Storage) -> Curator:
-    """The curator, who has the other provider's credentials as well."""
-    theirs = {"EXO_ACCESS_KEY_ID": old.key_id, "EXO_SECRET_KEY": old.secret, "V5_ENDPOINT": old.endpoint}
-    return Curator({**curator.variables, **theirs})
-
-
-def fill(storage: Storage, count: int) -> dict[str, bytes]:
-    """Put a collection into the bucket."""
-    pictures, client = dict(collection(count)), storage.client()
-    for key, body in pictures.items():
-        client.put_object(Bucket="old", Key=key, Body=body)
-    return pictures
-
-
-def sums(curator_said: str) -> str:
-    """The line of counts."""
-    return next(line for line in curator_said.splitlines() if "images: " in line)
-
-
-def digests(storage: Storage) -> list[str]:
-    """What was sent for each original that is here."""
-    s3 = storage.client()
-    found = []
-    for key in storage.keys(PICTURES, "o/"):
-        metadata = s3.head_object(Bucket=PICTURES, Key=key)["Metadata"]
-        found.append(metadata.get("sha256-sent", metadata["sha256"]))
-    return sorted(found)
-
-
-def digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
 
 
 def test_pictures_come_from_another_provider_with_its_own_credentials(
@@ -336,135 +289,33 @@ def test_told_to_stop_it_ends_what_is_under_way_and_sums_up(
     assert 0 < images < len(pictures)
 
 
-def test_a_folder_is_read_with_the_folders_in_it_and_nothing_out_of_it(
-    keeper: Curator, storage: Storage, tmp_path: Path
-) -> None:
-    folder = tmp_path / "photos"
-    pictures = dict(collection(9))
-    for key, body in pictures.items():
-        (folder / key).parent.mkdir(parents=True, exist_ok=True)
-        (folder / key).write_bytes(body)
-    (folder / ".hidden.jpg").write_bytes(picture(99, "jpg"))
-    (tmp_path / "secret.jpg").write_bytes(picture(98, "jpg"))
-    (folder / "out.jpg").symlink_to(tmp_path / "secret.jpg")
-    os.mkfifo(folder / "pipe.jpg")
-
-    done = keeper("migrate", "--source-folder", str(folder), "--no-render")
-    os.utime(folder / next(iter(pictures)), (0, 1_500_000_000))
-    again = keeper("migrate", "--source-folder", str(folder), "--no-render")
-
-    assert sums(done.out) == "images: 11, skipped: 0, processed: 9, errors: 2"
-    assert "error: out.jpg: It is a link that leads out of the folder: it is not followed." in done.err
-    assert sums(again.out) == "images: 11, skipped: 9, processed: 0, errors: 2"
-    assert digests(storage) == sorted(map(digest, pictures.values()))
-
-
-def test_the_same_collection_in_a_folder_and_in_a_bucket_is_the_same(
-    keeper: Curator, old: Storage, storage: Storage, tmp_path: Path
-) -> None:
-    for key, body in fill(old, 9).items():
-        (tmp_path / "copy" / key).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "copy" / key).write_bytes(body)
-    keeper("migrate", *SOURCE)
-
-    done = keeper("migrate", "--source-folder", str(tmp_path / "copy"), "--no-render")
-
-    assert sums(done.out) == "images: 9, skipped: 9, processed: 0, errors: 0"
-
-
-class _Site(SimpleHTTPRequestHandler):
-    """An older site: pictures, a redirect, an endless one, a page that is too large without saying so."""
-
-    def do_GET(self) -> None:
-        if self.path == "/moved.jpg":
-            self._led("/photo%201.jpg")
-        elif self.path == "/loop.jpg":
-            self._led("/loop.jpg")
-        elif self.path == "/endless.jpg":
-            self.send_response(200)
-            self.end_headers()
-            try:
-                while True:
-                    self.wfile.write(bytes(65536))
-            except OSError:
-                return
-        else:
-            super().do_GET()
-
-    def _led(self, where: str) -> None:
-        self.send_response(302)
-        self.send_header("Location", where)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[str]:
-    """The address of the older site."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    (folder / "photo 1.jpg").write_bytes(picture(1, "jpg"))
-    (folder / "photo2.png").write_bytes(picture(2, "png"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Site, directory=str(folder)))
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_list_of_addresses_is_asked_one_by_one(keeper: Curator, storage: Storage, site: str, tmp_path: Path) -> None:
-    addresses = tmp_path / "addresses.txt"
-    addresses.write_text(
-        f"# the older site\n{site}/photo%201.jpg\n\n{site}/photo2.png\tWinter.png\n{site}/moved.jpg\n"
-        f"{site}/loop.jpg\n{site}/endless.jpg\n{site}/none.jpg\nfile:///etc/passwd\n"
-    )
-
-    done = keeper(
-        "migrate", "--source-list", str(addresses), "--allow-private", "--no-render", MAX_UPLOAD_BYTES="1000000"
-    )
-    again = keeper("migrate", "--source-list", str(addresses), "--allow-private", "--no-render", "-l", "3")
-
-    assert sums(done.out) == "images: 7, skipped: 0, processed: 3, errors: 4"
-    assert sums(again.out) == "images: 3, skipped: 3, processed: 0, errors: 0"
-    told = dict(line.removeprefix("error: ").rsplit(": ", 1) for line in done.err.splitlines())
-    assert (
-        told
-        == {
-            f"{site}/loop.jpg": "MaxRetryError.",
-            f"{site}/endless.jpg": "The file is larger than 1000000 bytes.",
-            f"{site}/none.jpg": "The source answers 404.",
-            "file:///etc/passwd": "It is no http or https address.",
-        }
-        or told[f"{site}/endless.jpg"] == "The file is larger than 1000000 bytes."
-    )
-    folders = {PictureKey.parse(key).folder for key in storage.keys(PICTURES, "o/")}  # type: ignore[union-attr]
-    assert folders == {"photo-1--" + folder_for("photo 1")[-12:], folder_for("Winter"), "moved"}
-
-
-def test_no_address_leads_into_this_network_unless_its_keeper_says_so(
-    keeper: Curator, storage: Storage, site: str, tmp_path: Path
-) -> None:
-    addresses = tmp_path / "addresses.txt"
-    port = site.rpartition(":")[2]
-    addresses.write_text("".join(f"http://{host}:{port}/photo2.png\n" for host in ("127.0.0.1", "localhost", "[::1]")))
-
-    done = keeper("migrate", "--source-list", str(addresses), "--no-render", "-l", "2")
-
-    assert sums(done.out) == "images: 2, skipped: 0, processed: 0, errors: 2"
-    assert done.err.count("It leads into a private network") == 2
-    assert storage.keys(PICTURES) == []
-
-
 def test_a_source_must_be_named_and_only_one(keeper: Curator, tmp_path: Path) -> None:
     none = keeper("migrate", "--no-render")
     two = keeper("migrate", *SOURCE, "--source-folder", str(tmp_path))
 
     assert (none.code, two.code) == (2, 2)
     assert "Say where from" in none.err
+
+
+def test_a_map_that_cannot_be_written_is_told_before_anything_is_fetched(
+    keeper: Curator, old: Storage, storage: Storage
+) -> None:
+    fill(old, 1)
+
+    done = keeper("migrate", *SOURCE, "--map", "/dev/full")
+
+    assert (done.code, "--map /dev/full: No space left on device" in done.err) == (2, True)
+    assert storage.keys(PICTURES) == []
+
+
+def test_where_the_scanner_is_down_not_all_are_fetched_for_nothing(keeper: Curator, old: Storage) -> None:
+    fill(old, 60)
+
+    done = keeper("migrate", *SOURCE, "-v", SCANNER="clamd://127.0.0.1:1")
+
+    # Nothing passes unscanned; and where the scanner is down it is so for the next one.
+    assert (done.code, "ended early: Uploads cannot be scanned just now" in done.err) == (3, True)
+    assert "processed: 0, errors: 2" in sums(done.out)
 
 
 def test_an_app_that_there_is_not_is_refused(keeper: Curator) -> None:

@@ -11,7 +11,7 @@ from curator.walk import originals
 from curator.work import Outcome, Tally, Work
 from thumbstack.buckets import Buckets
 from thumbstack.picture_key import PictureKey
-from thumbstack.refusal import StorageUnavailable, Undecodable
+from thumbstack.refusal import NoRoom, StorageUnavailable, Undecodable
 
 
 class Listing:
@@ -74,6 +74,16 @@ def test_where_the_storage_is_gone_the_rest_is_not_tried() -> None:
     assert len(asked) < 30
     assert (tally.exit_code, tally.ended) == (3, "The storage cannot be reached just now.")
     assert tally.images == tally.errors
+
+
+def test_where_there_is_no_room_for_one_there_is_none_for_the_next() -> None:
+    def do(number: int) -> Outcome:
+        raise NoRoom("It cannot be written: No space left on device.")
+
+    tally = Work(Flags(jobs=1)).run(range(10_000), do)
+
+    assert tally.errors <= 3
+    assert (tally.exit_code, tally.ended) == (3, "It cannot be written: No space left on device.")
 
 
 def test_a_listing_that_breaks_off_ends_it_after_what_is_under_way() -> None:
