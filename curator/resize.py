@@ -1,10 +1,12 @@
 """The presets' results made anew: after a preset was changed, or the way in which pictures are rendered."""
 
 import os
+import secrets
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -17,14 +19,15 @@ from curator.work import Outcome, Work
 from thumbstack.options import read_options
 from thumbstack.picture_key import PictureKey
 from thumbstack.presets import options_of_part, read_presets
-from thumbstack.refusal import BadOptions, NoSuchPicture
+from thumbstack.refusal import BadOptions, NoSuchPicture, StorageUnavailable
 from thumbstack.result_key import accepts, result_key
 
 # Visitors' renders go on meanwhile: this many of ours, and one, may be before one of theirs.
 _JOBS = 2
-# Other nodes hear of what was made anew after this and a poll of theirs, together well within a minute.
+# Other nodes hear of what was made anew after about this and a poll of theirs, together well within a minute.
 _TELL_SECONDS = 15
-_TELL_PICTURES = 500
+# Before and after so many, as it takes that long.
+_TELL_FEWEST, _TELL_MOST = 4, 500
 _FORMATS = {"avif": "image/avif", "webp": "image/webp", "own": "image/jpeg"}
 _EPILOG = """\b
 Examples:
@@ -85,8 +88,9 @@ def resize_images(
         dry_run=flags.dry_run,
     )
     app = room.app(app) if app or (flags.key and not PictureKey.parse(flags.key)) else None
+    pictures = originals(room.buckets, app=app, prefix=prefix, key=flags.key, limit=flags.limit)
     with resizing:
-        work.run(originals(room.buckets, app=app, prefix=prefix, key=flags.key, limit=flags.limit), resizing.do)
+        work.run(pictures if flags.dry_run else resizing.announced(pictures), resizing.do)
     work.finish()
 
 
@@ -113,7 +117,7 @@ def _former(told: tuple[str, ...]) -> set[str]:
 
 
 class Resizing:
-    """One run; at its end all nodes are told what was made anew."""
+    """One run. All nodes are told what is made anew: before, lest it be killed, and after."""
 
     def __init__(
         self,
@@ -136,9 +140,10 @@ class Resizing:
         self._pool = ThreadPoolExecutor(jobs + 1, "render")
         self._dry_run = dry_run
         self._lock = threading.Lock()
-        self._told_at = time.monotonic()
+        self._name = secrets.token_hex(8)
+        self._coming: set[PictureKey] = set()
         self._untold: set[PictureKey] = set()
-        self._options: set[str] = set()
+        self._options = {*presets.values(), *former}
         # What all that was made anew has in common.
         self._prefix: str | None = None
 
@@ -147,14 +152,39 @@ class Resizing:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
-        self._tell()
-        if self._prefix is not None:
-            # Addresses with a ?v=, which only the cache itself knows.
-            self._room.edge.clear(self._prefix, versions_only=True)
+        if self._prefix is None:
+            return
+        # Addresses with a ?v=, which only the cache itself knows.
+        self._room.edge.clear(self._prefix, versions_only=True)
+        # What was announced and not begun is as it was.
+        self._coming.clear()
+        try:
             self._room.notices.post_cleared(self._prefix, versions_only=True)
+            self._tell()
+        except StorageUnavailable as refusal:
+            self._work.end(f"Other nodes hear of it in some minutes only. {refusal.sentence}")
+
+    def announced(self, pictures: Iterator[PictureKey]) -> Iterator[PictureKey]:
+        """The pictures, some at a time, of which all nodes have heard that they come."""
+        size = _TELL_FEWEST
+        while some := list(islice(pictures, size)):
+            self._tell(some)
+            began = time.monotonic()
+            yield from some
+            took = max(0.001, time.monotonic() - began)
+            size = max(_TELL_FEWEST, min(int(size * _TELL_SECONDS / took), 2 * size, _TELL_MOST))
 
     def do(self, picture: PictureKey) -> Outcome:
         """Make a picture's presets anew; remove what is to be pruned."""
+        try:
+            return self._make_anew(picture)
+        finally:
+            # Also what came before a failure.
+            if not self._dry_run:
+                with self._lock:
+                    self._untold.add(picture)
+
+    def _make_anew(self, picture: PictureKey) -> Outcome:
         buckets = self._room.buckets
         try:
             crop = buckets.stored(str(picture)).metadata.get("crop", "")
@@ -178,9 +208,9 @@ class Resizing:
         except NoSuchPicture:
             return self._gone()
         finally:
-            # Also of what came before a failure.
             self._room.edge.forget(picture, {*asked, *stale}, original=False)
-            self._note(picture, {*asked, *stale})
+            with self._lock:
+                self._options.update(asked, stale)
         return Outcome.PROCESSED
 
     def _render(self, picture: PictureKey, wanted: Sequence[tuple[str, str]]) -> None:
@@ -205,26 +235,20 @@ class Resizing:
         self._work.count("deleted meanwhile")
         return Outcome.SKIPPED
 
-    def _note(self, picture: PictureKey, options: Collection[str]) -> None:
+    def _tell(self, coming: Collection[PictureKey] = ()) -> None:
+        """Have the other nodes forget what was made anew; and what comes, should they hear no more of this run."""
         with self._lock:
-            self._untold.add(picture)
-            self._options.update(options)
-            self._prefix = os.path.commonpath([str(picture), self._prefix or str(picture)])
-            due = time.monotonic() - self._told_at > _TELL_SECONDS or len(self._untold) >= _TELL_PICTURES
-        if due:
-            self._tell()
-
-    def _tell(self) -> None:
-        """Have the other nodes forget what is cached; in notices of a few hundred pictures each."""
-        with self._lock:
-            pictures, self._untold, options = self._untold, set(), set(self._options)
-            self._told_at = time.monotonic()
+            self._prefix = os.path.commonpath([*map(str, coming), *filter(None, [self._prefix])])
+            self._coming |= set(coming)
+            done, self._untold = self._untold, set()
+            told = done, set(self._options), self._name, self._coming - done
         try:
-            self._room.notices.post_renewed(pictures, options)
+            self._room.notices.post_renewed(*told)
         except BaseException:
             with self._lock:
-                self._untold |= pictures
+                self._untold |= done
             raise
+        self._coming -= done
 
 
 def _is_of(key: str, picture: PictureKey, options: Collection[str]) -> bool:

@@ -28,6 +28,8 @@ PREFIX = "notices/"
 POLL_SECONDS = 20
 # Clocks of nodes differ, and a delete of many pictures takes a while after its notice.
 _OVERLAP_SECONDS = 600
+# A run that makes pictures anew tells of itself several times a minute, unless it was killed.
+_SILENCE_SECONDS = 120
 
 
 class Notices:
@@ -54,10 +56,16 @@ class Notices:
         """Tell all nodes that the original of a deleted picture is there again."""
         self._put(pictures=[], restored=str(picture))
 
-    def post_renewed(self, pictures: Collection[PictureKey], options: Collection[str]) -> None:
-        """Tell all nodes that variants of these options were made anew of these pictures."""
-        if pictures:
-            self._put(pictures=[], renewed=sorted(map(str, pictures)), options=sorted(options))
+    def post_renewed(
+        self, pictures: Collection[PictureKey], options: Collection[str], run: str, coming: Collection[PictureKey] = ()
+    ) -> None:
+        """Tell all nodes that variants of these options were made anew of these pictures.
+
+        `coming` are those that the run goes on with. Where it is never heard of again, nodes take it that it was killed
+        in the middle of these; so a run's last notice has none.
+        """
+        told = {"renewed": sorted(map(str, pictures)), "coming": sorted(map(str, coming))}
+        self._put(pictures=[], **told, options=sorted(options), run=run)
 
     def post_cleared(self, prefix: str, *, versions_only: bool = False) -> None:
         """Tell all nodes to forget the variants of all pictures whose keys begin so (Edge.clear)."""
@@ -89,7 +97,7 @@ class Notices:
             if key in notice["pictures"]:
                 yield PictureKey.parse(notice.get("moved_to", ""))
 
-    def read(self) -> int:
+    def read(self, now: float | None = None) -> int:
         """Bury what others have deleted since the last time; says how many pictures. Raises StorageUnavailable."""
         try:
             seen = int(self._read_up_to.read_text())
@@ -98,6 +106,8 @@ class Notices:
         # A node that has read nothing yet has nothing cached.
         is_new, buried, since = not seen, 0, f"{PREFIX}{max(0, seen - _OVERLAP_SECONDS * 1000):013d}"
         self._obeyed = {name for name in self._obeyed if name > since}
+        # The last notice of each run.
+        runs: dict[str, tuple[str, Mapping[str, Any]]] = {}
         for name in self._buckets.notice_names(since):
             notice = json.loads(self._buckets.notice(name))
             restored = PictureKey.parse(notice.get("restored", ""))
@@ -107,16 +117,29 @@ class Notices:
                 self._forget(notice)
             if "renewed" in notice or "cleared" in notice:
                 self._obeyed.add(name)
+            if "run" in notice:
+                runs[notice["run"]] = name, notice
             pictures = {picture for key in notice["pictures"] if (picture := PictureKey.parse(key))}
             unburied = {picture for picture in pictures if not self._edge.is_buried(picture)}
             if unburied:
                 gone = unburied - set(self._buckets.originals(notice["prefix"]))
                 self._edge.bury(gone)
                 buried += len(gone)
-            seen = max(seen, int(name.removeprefix(PREFIX).partition("-")[0]))
+            seen = max(seen, _posted(name))
+        self._end_killed(runs, time.time() if now is None else now)
         self._read_up_to.parent.mkdir(parents=True, exist_ok=True)
         self._read_up_to.write_text(str(seen))
         return buried
+
+    def _end_killed(self, runs: Mapping[str, tuple[str, Mapping[str, Any]]], now: float) -> None:
+        """Forget what those would have told that have been silent for too long in the middle of their work."""
+        for name, notice in runs.values():
+            mark = f"{name}/ended"
+            if notice["coming"] and mark not in self._obeyed and now - _posted(name) / 1000 > _SILENCE_SECONDS:
+                self._forget({"renewed": notice["coming"], "options": notice["options"]})
+                # Whatever it has made anew since it began, under addresses that only a cache itself knows.
+                self._edge.clear("o/", versions_only=True)
+                self._obeyed.add(mark)
 
     def _forget(self, notice: Mapping[str, Any]) -> None:
         for picture in filter(None, map(PictureKey.parse, notice.get("renewed", ()))):
@@ -139,3 +162,8 @@ class Notices:
                 time.sleep(every_seconds)
 
         threading.Thread(target=loop, name="notices", daemon=True).start()
+
+
+def _posted(name: str) -> int:
+    """When a notice was posted, in milliseconds since 1970."""
+    return int(name.removeprefix(PREFIX).partition("-")[0])

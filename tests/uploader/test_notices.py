@@ -133,7 +133,7 @@ def test_variants_that_were_made_anew_are_forgotten_once(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Edge, "forget", lambda self, one, asked, original: forgotten.append((one, asked)))
         patch.setattr(Edge, "clear", lambda self, prefix, versions_only: cleared.append((prefix, versions_only)))
-        notices.post_renewed([picture], ["200x200"])
+        notices.post_renewed([picture], ["200x200"], "a-run")
         notices.post_cleared("o/demo/", versions_only=True)
 
         notices.read()
@@ -197,6 +197,32 @@ def test_whatever_fails_the_next_turn_comes_and_buried_entries_are_swept(
 
     assert ended.wait(60)
     assert swept == [True]
+
+
+def test_what_a_killed_run_was_in_the_middle_of_is_forgotten_once_it_was_silent_for_long(
+    other: tuple[Notices, Edge],
+) -> None:
+    notices, _ = other
+    done, middle, alive = (PictureKey("demo", name, "1_a.jpg") for name in ("done", "middle", "alive"))
+    notices.read()
+    forgotten: list[PictureKey] = []
+    cleared: list[tuple[str, bool]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Edge, "forget", lambda self, one, asked, original: forgotten.append(one))
+        patch.setattr(Edge, "clear", lambda self, prefix, versions_only: cleared.append((prefix, versions_only)))
+        notices.post_renewed([], ["200x200"], "killed", [done])
+        notices.post_renewed([done], ["200x200"], "killed", [middle])
+        notices.post_renewed([], ["200x200"], "ended", [alive])
+        notices.post_renewed([alive], ["200x200"], "ended")
+
+        notices.read()
+        assert (set(forgotten), cleared) == ({done, alive}, [])
+        forgotten.clear()
+        for _ in range(2):
+            notices.read(now=time.time() + 130)
+
+    assert forgotten == [middle]
+    assert cleared == [("o/", True)]
 
 
 def test_a_dry_run_tells_nobody(client: FlaskClient, other: tuple[Notices, Edge], coffee: bytes) -> None:
