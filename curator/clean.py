@@ -23,7 +23,7 @@ The bucket's own rule removes what has waited for a day; this is for storages wi
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Delete uploads that were never published.")
 @click.option(
     "--older-than",
     type=Age(),

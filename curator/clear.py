@@ -23,7 +23,7 @@ To have only the presets made anew, with the old ones served meanwhile: curator 
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Remove all results and variants; originals stay.")
 @click.option("--app", metavar="NAME", help="This app only.")
 @click.option(
     "--prefix", default="", metavar="TEXT", help="Only keys that go on so after the app, or begin so: o/shop/cup"

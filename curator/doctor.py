@@ -30,7 +30,7 @@ or not to these credentials: that is no fault, and no all-clear.
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Check settings, buckets, Thumbor and a picture's way.")
 @flags("json")
 def doctor(flags: Flags) -> None:
     """Check the settings, the buckets and their rules, the clock, Thumbor's limits, and one picture's whole way.

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -33,7 +34,7 @@ By client it is <folder>/cup/1763600000_0123456789abcdef0123/My Cup.JPG, as it w
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Take all originals of an app elsewhere.")
 @click.option("--app", metavar="NAME", help="Whose pictures; needless where there is only one app.")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Into this folder.")
 @click.option(
@@ -74,7 +75,8 @@ def export(flags: Flags, app: str | None, folder: Path | None, tar: str | None, 
                 _take(room.buckets, picture, target)
             return Outcome.PROCESSED
 
-        work.run(originals(room.buckets, app=chosen, prefix=prefix, key=flags.key, limit=flags.limit), do)
+        walk = partial(originals, room.buckets, app=chosen, prefix=prefix, key=flags.key, limit=flags.limit)
+        work.run(walk(), do, expected=walk())
     work.finish()
 
 

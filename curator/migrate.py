@@ -37,7 +37,7 @@ files of one name, --path-names tells them apart, and --map writes which key sta
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Bring pictures here from a bucket, a folder or addresses.")
 @click.option("--app", metavar="NAME", help="The app to bring them to; needless where there is only one.")
 @click.option("--source-bucket", metavar="NAME", envvar="V5_BUCKET", show_envvar=True, help="From this bucket.")
 @click.option("--source-endpoint", metavar="URL", envvar="V5_ENDPOINT", show_envvar=True, help="Its S3; none: AWS.")
@@ -110,10 +110,12 @@ def migrate(
     work = Work(flags)
     with KeyList(map_file) as mapping:
         migration = Migration(room, work, place, chosen, options, mapping, flags, path_names=path_names)
-        found: Iterable[Found] = filter(wanted, place.walk(prefix, flags.key))
-        if flags.key:
-            found = _at_least_one(found, flags.key)
-        work.run(islice(found, flags.limit), migration.do, _told)
+
+        def walk() -> Iterator[Found]:
+            found: Iterable[Found] = filter(wanted, place.walk(prefix, flags.key))
+            return islice(_at_least_one(found, flags.key) if flags.key else found, flags.limit)
+
+        work.run(walk(), migration.do, _told, expected=walk())
     work.finish()
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -44,7 +45,7 @@ what browsers have kept they keep.
 """
 
 
-@click.command("resize_images", epilog=_EPILOG)
+@click.command("resize_images", epilog=_EPILOG, short_help="Render the presets anew, over what is there.")
 @click.option("--app", metavar="NAME", help="This app only.")
 @click.option(
     "--prefix", default="", metavar="TEXT", help="Only keys that go on so after the app, or begin so: o/shop/cup"
@@ -88,9 +89,9 @@ def resize_images(
         dry_run=flags.dry_run,
     )
     app = room.app(app) if app or (flags.key and not PictureKey.parse(flags.key)) else None
-    pictures = originals(room.buckets, app=app, prefix=prefix, key=flags.key, limit=flags.limit)
+    walk = partial(originals, room.buckets, app=app, prefix=prefix, key=flags.key, limit=flags.limit)
     with resizing:
-        work.run(pictures if flags.dry_run else resizing.announced(pictures), resizing.do)
+        work.run(walk() if flags.dry_run else resizing.announced(walk()), resizing.do, expected=walk())
     work.finish()
 
 

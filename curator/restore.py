@@ -30,7 +30,7 @@ read old versions (docs/operations.md).
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Bring deleted pictures back.")
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--app", metavar="NAME", help="Without KEY: list what this app has deleted.")
 @click.option("--prefix", default="", metavar="TEXT", help="... and only keys that go on so.")
@@ -50,7 +50,7 @@ def restore(flags: Flags, keys: tuple[str, ...], app: str | None, prefix: str, s
     pictures = [_parsed(key) for key in keys]
     work = Work(flags)
     restoring = Restoring(room, work, dry_run=flags.dry_run)
-    work.run(islice(pictures, flags.limit), restoring.do)
+    work.run(islice(pictures, flags.limit), restoring.do, expected=pictures[: flags.limit])
     work.finish()
 
 

@@ -39,7 +39,7 @@ class Usage:
     results_bytes: int = 0
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Count pictures, bytes and results, app by app.")
 @click.option("--app", metavar="NAME", help="This app only.")
 @flags("json")
 def usage(flags: Flags, app: str | None) -> None:

@@ -64,7 +64,7 @@ class Made:
         return str(self.picture or self.keys[0])
 
 
-@click.command(epilog=_EPILOG)
+@click.command(epilog=_EPILOG, short_help="Walk through everything, and list what is wrong.")
 @click.option("--app", metavar="NAME", help="This app only.")
 @click.option(
     "--prefix", default="", metavar="TEXT", help="Only keys that go on so after the app, or begin so: o/shop/cup"
@@ -81,11 +81,16 @@ def verify(flags: Flags, app: str | None, prefix: str, quick: bool, repair: bool
     app = room.app(app) if app or (flags.key and not PictureKey.parse(flags.key)) else None
     work = Work(flags)
     verifying = Verifying(room, work, quick=quick, repair=repair and not flags.dry_run)
-    if flags.key:
-        things: Iterator[Listed | Made] = verifying.of_one(originals(room.buckets, app=app, key=flags.key))
-    else:
-        things = verifying.all_under(whole_prefix(app, prefix), flags.limit)
-    work.run(things, verifying.do, named=lambda thing: thing.key if isinstance(thing, Listed) else str(thing))
+
+    def walk() -> Iterator[Listed | Made]:
+        if flags.key:
+            return verifying.of_one(originals(room.buckets, app=app, key=flags.key))
+        return verifying.all_under(whole_prefix(app, prefix), flags.limit)
+
+    def named(thing: Listed | Made) -> str:
+        return thing.key if isinstance(thing, Listed) else str(thing)
+
+    work.run(walk(), verifying.do, named, expected=walk())
     work.finish()
 
 

@@ -7,14 +7,23 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from curator.flags import Flags
 from thumbstack.refusal import NoRoom, Refused
@@ -115,14 +124,22 @@ class Work:
         """Begin nothing more, and say why; from any thread."""
         self.tally.ended = self.tally.ended or why
 
-    def run(self, things: Iterable[T], do: Callable[[T], Did], named: Callable[[T], str] = str) -> Tally:
+    def run(
+        self,
+        things: Iterable[T],
+        do: Callable[[T], Did],
+        named: Callable[[T], str] = str,
+        *,
+        expected: Iterable[object] = (),
+    ) -> Tally:
         """Do each of the things, ``--jobs`` at a time and never many more in hand; count what becomes of them.
 
         `do` says what became of a thing, and what it made where that is worth a word, or raises. Things are taken one
-        by one: a listing may be any length.
+        by one: a listing may be any length. `expected` are as many: they are only counted, beside the work, for a bar,
+        which tells then how long it will take.
         """
         self._began = time.monotonic()
-        with self._progress(), self._stoppable(), ThreadPoolExecutor(self._flags.jobs) as pool:
+        with self._progress(expected), self._stoppable(), ThreadPoolExecutor(self._flags.jobs) as pool:
             under_way: dict[Future[Did], str] = {}
             try:
                 for thing in things:
@@ -213,7 +230,7 @@ class Work:
                 signal.signal(number, handler)
 
     @contextmanager
-    def _progress(self) -> Iterator[None]:
+    def _progress(self, expected: Iterable[object]) -> Iterator[None]:
         """A bar for who looks at a terminal."""
         console = Console(stderr=True)
         if not console.is_terminal or self._flags.json or self._flags.progress:
@@ -225,12 +242,21 @@ class Work:
             BarColumn(),
             TextColumn("skipped {task.fields[skipped]}, errors {task.fields[errors]}"),
             TextColumn("{task.fields[rate]:.1f}/s"),
-            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("left"),
         )
         with Progress(*columns, console=console, transient=True) as bar:
             self._bar, self._task = bar, bar.add_task("", total=None, skipped=0, errors=0, rate=0.0)
+            threading.Thread(target=self._expect, args=(expected,), daemon=True).start()
             yield
         self._bar = None
+
+    def _expect(self, things: Iterable[object]) -> None:
+        # A listing that breaks off breaks the work off as well, which tells it.
+        with suppress(Exception):
+            count = sum(1 for _ in takewhile(lambda _: self._bar, things))
+            if self._bar and self._task is not None:
+                self._bar.update(self._task, total=count or None)
 
     def _show(self) -> None:
         tally = self.tally

@@ -28,6 +28,7 @@ def test_help_needs_no_configuration_and_has_examples_and_exit_codes() -> None:
     without = Curator({})
 
     assert "130    stopped by Ctrl-C" in without("--help").out
+    assert "..." not in without("--help").out
     for name in cli.curator.commands:
         done = without(name, "--help")
         assert done.code == 0

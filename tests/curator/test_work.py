@@ -1,5 +1,6 @@
 """Many pictures, some at a time: memory that does not grow, counts that are right, an end where S3 has one."""
 
+import time
 import tracemalloc
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -116,6 +117,37 @@ def test_the_duration_is_told_also_of_days(capsys: pytest.CaptureFixture[str], s
         work.finish()
 
     assert capsys.readouterr().out.splitlines()[-1] == f"duration: {told}"
+
+
+def test_a_bar_tells_how_many_there_are_and_how_long_it_takes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    said = ""
+
+    def do(number: int) -> Outcome:
+        nonlocal said
+        while "/3" not in said:
+            time.sleep(0.05)
+            said += capsys.readouterr().err
+        return Outcome.PROCESSED
+
+    Work(Flags(jobs=1)).run(range(3), do, expected=range(3))
+
+    assert " left" in said
+
+
+def test_a_listing_that_cannot_be_counted_has_a_bar_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    def broken() -> Iterator[int]:
+        yield 1
+        raise StorageUnavailable("The storage cannot be reached just now.")
+
+    tally = Work(Flags()).run(range(3), lambda number: Outcome.PROCESSED, expected=broken())
+
+    assert (tally.processed, tally.exit_code) == (3, 0)
 
 
 def test_the_walk_finds_one_app_a_prefix_or_so_many() -> None:
