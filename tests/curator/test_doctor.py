@@ -1,12 +1,17 @@
 """What the doctor finds in buckets; a whole service is examined in tests/stack/test_keeping.py."""
 
+import io
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime, timedelta, tzinfo
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from PIL import Image
 
 from s3.serve import make_buckets
 from tests.curator.conftest import PICTURES, RESULTS, WEBSITE, Curator, Storage
@@ -143,3 +148,63 @@ def test_the_table_has_a_line_for_each(patient: Curator) -> None:
     assert done.code == 0
     assert "pictures: versions" in done.out
     assert done.out.endswith("wrong: 0, not known: 2\n")
+
+
+class _Careless(BaseHTTPRequestHandler):
+    """A service that takes and renders whatever it is asked for, on its side and as JPEG, and deletes nothing."""
+
+    def do_GET(self) -> None:
+        out = io.BytesIO()
+        Image.new("RGB", (16, 8)).save(out, "JPEG")
+        self._answer(200, b"thumbstack_render_capacity 0\n" if self.path == "/metrics" else out.getvalue())
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        key = "o/demo/thumbstack-doctor/1763600000_0123456789abcdef.jpg"
+        self._answer(201, json.dumps({"pictures": [{"key": key}]}).encode())
+
+    def do_DELETE(self) -> None:
+        self._answer(200, b"{}")
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response_only(status)
+        self.send_header("Server", "Thumbor/7.7.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_a_service_that_refuses_nothing_fails_every_check(patient: Curator) -> None:
+    # A stub: nothing of ours can be set up to be wrong in all of these.
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Careless)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"127.0.0.1:{server.server_port}"
+
+    checks = examined(patient, THUMBOR_SERVERS=address, EDGE_SERVER=address)
+
+    server.shutdown()
+    server.server_close()
+    of_thumbor = {f"thumbor {address}: {name}" for name in ("signatures", "keys", "threads", "version")}
+    of_all = {"thumbnails", "orientation", "edge cache", "bounds", "bombs", "delete"}
+    assert wrong(checks) == of_thumbor | of_all
+    assert "ALLOW_UNSAFE_URL" in checks[f"thumbor {address}: signatures"][1]
+    assert "SECURITY_KEYS must not hold" in checks[f"thumbor {address}: signatures"][1]
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(0, "ok"), (50, "ok"), (70, "wrong"), (-900, "wrong")])
+def test_a_clock_that_is_off_is_found(
+    patient: Curator, monkeypatch: pytest.MonkeyPatch, seconds: int, verdict: str
+) -> None:
+    class Clock(datetime):
+        """This machine's, which nobody may set for a test."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) + timedelta(seconds=seconds)
+
+    monkeypatch.setattr("curator.bucket_checks.datetime", Clock)
+
+    assert examined(patient)["clock"][0] == verdict
