@@ -24,6 +24,8 @@ import org.codehaus.groovy.ast.ClassNode
 import org.codehaus.groovy.ast.CodeVisitorSupport
 import org.codehaus.groovy.ast.expr.BinaryExpression
 import org.codehaus.groovy.ast.expr.ClosureExpression
+import org.codehaus.groovy.ast.expr.ConstantExpression
+import org.codehaus.groovy.ast.expr.GStringExpression
 import org.codehaus.groovy.ast.expr.MethodCallExpression
 import org.codehaus.groovy.ast.stmt.BlockStatement
 import org.codehaus.groovy.ast.stmt.ExpressionStatement
@@ -585,19 +587,28 @@ class Pipeline {
 /** What Jenkins' own check finds in a file before it is run: only steps in `steps`, only variables in `environment`. */
 class Words extends CodeVisitorSupport {
     static final Set<String> OF_STEPS = (Pipeline.RESULTS + 'steps') as Set
+    static final Set<String> FILLED = (OF_STEPS + ['environment', 'options', 'parameters', 'triggers', 'post']) as Set
+    /** 'a', "${b}", credentials('c'), 'd' + 'e' */
+    static final List<Class> VALUES = [ConstantExpression, GStringExpression, MethodCallExpression, BinaryExpression]
     List<String> problems = []
 
     void visitMethodCallExpression(MethodCallExpression call) {
         def last = call.arguments.expressions ? call.arguments.expressions.last() : null
         if (last instanceof ClosureExpression && call.arguments.expressions.size() == 1) {
             String name = call.methodAsString
-            ((BlockStatement) last.code).statements.each { line ->
+            List lines = ((BlockStatement) last.code).statements
+            if (name in FILLED && !lines) {
+                problems << "line ${call.lineNumber}: '${name}' is empty"
+            }
+            lines.each { line ->
                 def what = line instanceof ExpressionStatement ? line.expression : null
                 if (name in OF_STEPS && !(what instanceof MethodCallExpression)) {
                     problems << "line ${line.lineNumber}: expected a step in '${name}'"
                 }
                 if (name == 'environment' && !(what instanceof BinaryExpression && what.operation.text == '=')) {
                     problems << "line ${line.lineNumber}: expected NAME = value in 'environment'"
+                } else if (name == 'environment' && !VALUES.any { it.isInstance(what.rightExpression) }) {
+                    problems << "line ${line.lineNumber}: the value of a variable must be quoted, or a function's"
                 }
             }
         }
@@ -626,11 +637,12 @@ def read(File file, Build current, Pipeline pipeline) {
         env: new Env(current: current), params: current.parameters, steps: pipeline.steps
     )
     Script script = new GroovyShell(this.class.classLoader, binding, configuration).parse(file.text, 'WorkflowScript')
+    pipeline.steps.file = script
+    // Read, and nothing done yet.
+    script.run()
     if (words.problems) {
         throw new Invalid(words.problems.join('; '))
     }
-    pipeline.steps.file = script
-    script.run()
     if (pipelines != 1) {
         throw new Invalid("there are ${pipelines} pipelines in it, and there must be one")
     }

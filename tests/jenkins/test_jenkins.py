@@ -68,6 +68,12 @@ STAGES = "stages { stage('One') { steps { sh 'touch ../done' } } }"
             "expected a step in 'steps'",
         ),
         (f"pipeline {{ agent any; environment {{ sh 'true' }}; {STAGES} }}", "expected NAME = value in 'environment'"),
+        (
+            f"pipeline {{ agent any; parameters {{ string(name: 'A') }}; environment {{ B = params.A }}; {STAGES} }}",
+            "the value of a variable must be quoted, or a function's",
+        ),
+        ("pipeline { agent any; stages { stage('One') { steps { } } } }", "'steps' is empty"),
+        (f"pipeline {{ agent any; options {{ }}; {STAGES} }}", "'options' is empty"),
         (f"pipeline {{ agent any; {STAGES} ", "expecting '}'"),
         ("// nothing", "there are 0 pipelines in it"),
     ],
