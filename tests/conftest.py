@@ -55,6 +55,19 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
+def firefox() -> str:
+    """Another one."""
+    return _program("firefox-esr", "nothing is tried in Firefox")
+
+
+@pytest.fixture(scope="session")
+def webkit() -> str:
+    """Who drives Safari's engine; its windows need a screen."""
+    _program("Xvfb", "nothing is tried in WebKit")
+    return _program("WebKitWebDriver", "nothing is tried in WebKit")
+
+
+@pytest.fixture(scope="session")
 def npm() -> str:
     """Who builds client/."""
     return _program("npm", "what client/ builds is not compared with what is committed, nor seen by axe")

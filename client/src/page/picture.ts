@@ -58,8 +58,13 @@ export function presetOptions(picture: Picture, name: string): string {
 /** Shows a picture, and until it is there what is known of it; a service that is busy is asked again. */
 export function paint(image: HTMLImageElement, picture: Picture, address: string): void {
   let left = TRIES;
+  const again = () => {
+    // Safari does not ask again for the address that has just failed.
+    image.removeAttribute("src");
+    image.src = address;
+  };
   image.addEventListener("error", () => {
-    if (--left > 0) setTimeout(() => (image.src = address), PAUSE_MS);
+    if (--left > 0) setTimeout(again, PAUSE_MS);
   });
   const { style } = image;
   image.classList.add("awaited");
