@@ -55,3 +55,17 @@ def test_what_is_remembered_is_one_apps(buckets: Buckets, lists: list[str]) -> N
     assert newest.page("shop", PictureKey.parse("o/shop/z/1763600009_0.jpg"), 2) == []
     assert told(newest.page("demo", PictureKey.parse(KEYS[1]), 2)) == [KEYS[0]]
     assert len(lists) == 3
+
+
+def test_no_more_is_remembered_of_a_large_app_than_a_piece(buckets: Buckets, lists: list[str]) -> None:
+    newest = Newest(buckets, now=lambda: 0.0, most=2)
+
+    assert told(newest.page("demo", None, 1)) == [KEYS[3]]
+    assert told(newest.page("demo", PictureKey.parse(KEYS[3]), 1)) == [KEYS[2]]
+    assert len(lists) == 1
+    # Behind the piece the next one is read; it does not know what is newer.
+    assert told(newest.page("demo", PictureKey.parse(KEYS[2]), 2)) == [KEYS[1], KEYS[0]]
+    assert told(newest.page("demo", PictureKey.parse(KEYS[1]), 1)) == [KEYS[0]]
+    assert len(lists) == 2
+    assert told(newest.page("demo", PictureKey.parse(KEYS[3]), 1)) == [KEYS[2]]
+    assert len(lists) == 3
