@@ -304,8 +304,6 @@ def test_the_page_chooses_the_language(
     Widget(engine, stack, site, between, lang).engine.button(label)
 
 
-# Not in Firefox: there it is not known yet why what the page tells of a changed size does not always come.
-@pytest.mark.parametrize("kind", [WebKit], ids=["webkit"], indirect=True)
 def test_the_page_shows_changes_copies_and_deletes_a_picture(engine: Engine, stack: Stack, photo: Picture) -> None:
     engine.open(stack.url)
     engine.run(_FAULTS)

@@ -160,9 +160,14 @@ export class Playground {
 
   async #show(answer: Answer): Promise<void> {
     const before = this.#result.src;
+    // Not decode(): in Firefox that ends while the image still has the size of the one before.
+    const loaded = new Promise((resolve, reject) => {
+      this.#result.onload = resolve;
+      this.#result.onerror = reject;
+    });
     this.#result.src = URL.createObjectURL(answer.body);
     if (before) URL.revokeObjectURL(before);
-    await this.#result.decode().catch(() => {
+    await loaded.catch(() => {
       throw new Refusal(`This browser cannot show ${format(answer.body.type)}.`, answer.status);
     });
   }
