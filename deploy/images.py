@@ -204,14 +204,15 @@ def _logged_in(login: Mapping[str, str] | None) -> Iterator[Mapping[str, str]]:
 def clean(built: list[Image]) -> None:
     """Remove the images of this commit; what another commit built stays, be it `latest`."""
     for image in built:
-        image.bill.unlink(missing_ok=True)
         if (found := image.described(image.by_commit)) is None:
+            # Then the bill is another commit's.
             print(f"{image.by_commit} is not there")
             continue
         names = {image.by_commit, image.name} & set(found["RepoTags"])
         removed = _docker("image", "rm", *sorted(names))
         if removed.returncode:
             raise StoppedError(f"{image.by_commit} stays: {removed.stderr.strip()} (`make down` ends what uses it)")
+        image.bill.unlink(missing_ok=True)
         print(f"removed {', '.join(sorted(names))}")
 
 
