@@ -110,14 +110,15 @@ def _target(
 
 def _tar(file: BinaryIO, work: Work, *, by_client: bool) -> Iterator[Target]:
     written = TarTarget(file, by_client=by_client)
-    yield written
     try:
+        yield written
         written.close()
     except NoRoom as refusal:
         work.end(refusal.sentence)
-    with suppress(OSError):
-        # What it could not write it would try again, and at the process's end once more.
-        file.close()
+    finally:
+        with suppress(OSError):
+            # What it could not write it would try again, and at the process's end once more.
+            file.close()
 
 
 def _take(buckets: Buckets, picture: PictureKey, target: Target) -> None:

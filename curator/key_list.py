@@ -25,10 +25,14 @@ class KeyList:
                 self._file = self._path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
                 self._write("source", "key")
             except OSError as error:
+                self._close()
                 raise click.UsageError(f"--map {self._path}: {error.strerror}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self._file:
             # Each row was written at once: what is left is one that could not be, and was told.
             with suppress(OSError):

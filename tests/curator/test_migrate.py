@@ -1,6 +1,7 @@
 """Pictures brought here from another provider's S3; killed, stopped, begun again."""
 
 import csv
+import gc
 import io
 import json
 import random
@@ -305,6 +306,7 @@ def test_a_map_that_cannot_be_written_is_told_before_anything_is_fetched(
     done = keeper("migrate", *SOURCE, "--map", "/dev/full")
 
     assert (done.code, "--map /dev/full: No space left on device" in done.err) == (2, True)
+    gc.collect()  # a file left open would be complained of in some later test
     assert storage.keys(PICTURES) == []
 
 
@@ -315,7 +317,10 @@ def test_where_the_scanner_is_down_not_all_are_fetched_for_nothing(keeper: Curat
 
     # Nothing passes unscanned; and where the scanner is down it is so for the next one.
     assert (done.code, "ended early: Uploads cannot be scanned just now" in done.err) == (3, True)
-    assert "processed: 0, errors: 2" in sums(done.out)
+    images, skipped, processed, errors = (int(part.split(": ")[1]) for part in sums(done.out).split(", "))
+    assert (skipped, processed, errors) == (0, 0, images)
+    # Twenty in a row, and what was in hand.
+    assert 20 <= errors < 60
 
 
 def test_an_app_that_there_is_not_is_refused(keeper: Curator) -> None:

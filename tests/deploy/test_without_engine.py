@@ -103,7 +103,8 @@ def test_a_push_that_is_stopped_leaves_no_name_behind(path: Path, number: int) -
     told = path.parent / "told"
 
     with subprocess.Popen(
-        [sys.executable, "-m", "deploy.images", "push"],
+        # What runs in a shell's background ignores SIGINT, and all that it starts: so these tests, perhaps.
+        ["/usr/bin/env", "--default-signal=INT", sys.executable, "-m", "deploy.images", "push"],
         cwd=ROOT, env={"PATH": str(path), "REGISTRY": "h.example"}, text=True, start_new_session=True,
         stdin=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as pushing:  # fmt: skip
