@@ -113,14 +113,16 @@ def test_a_wrong_key_is_said(open_area: Open) -> None:
     assert len(area.asked) == 1
 
 
+def tampered(route: Route) -> None:
+    """Hand out a ticket whose signature is wrong."""
+    answer = route.fetch()
+    told = answer.json()
+    told["data"]["x_amz_signature"] = "0" * 64
+    route.fulfill(response=answer, json=told)
+
+
 def test_a_ticket_that_s3_refuses_is_renewed(open_area: Open, page: Page) -> None:
     area = open_area()
-
-    def tampered(route: Route) -> None:
-        answer = route.fetch()
-        told = answer.json()
-        told["data"]["x_amz_signature"] = "0" * 64
-        route.fulfill(response=answer, json=told)
 
     page.route("**/generate_policy", once(tampered))
 
@@ -132,12 +134,6 @@ def test_a_ticket_that_s3_refuses_is_renewed(open_area: Open, page: Page) -> Non
 
 def test_what_s3_refuses_for_good_is_said(open_area: Open, page: Page) -> None:
     area = open_area()
-
-    def tampered(route: Route) -> None:
-        answer = route.fetch()
-        told = answer.json()
-        told["data"]["x_amz_signature"] = "0" * 64
-        route.fulfill(response=answer, json=told)
 
     page.route("**/generate_policy", tampered)
 
